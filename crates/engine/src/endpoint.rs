@@ -1,0 +1,196 @@
+//! The facade: an endpoint listens, registers regions, receives messages and connects to peers.
+
+use crate::{
+    config::{Limits, millis},
+    context::Context,
+    error::{Error, ErrorKind},
+    io::{TcpTransport, listen},
+    op::{Done, OperationKey, Ticket},
+    peer::Peer,
+    recv::Posted,
+    region::{Access, Region, span::Span},
+    session::Session,
+    target::Target,
+};
+use memlane_wire::Mode;
+use parking_lot::Mutex;
+use std::{
+    io,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::AbortHandle};
+
+/// One endpoint: regions, posted receives, a listening socket, peers.
+#[derive(Debug)]
+pub struct Endpoint {
+    target: Arc<Target>,
+    context: Context,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    accepting: Option<AbortHandle>,
+    peers: Vec<Weak<Peer>>,
+    closed: bool,
+}
+
+impl Endpoint {
+    /// An endpoint that does nothing yet. Regions and peers may be made before it listens.
+    ///
+    /// # Errors
+    /// `ERR_INTERNAL` when the system has no entropy for its instance id.
+    pub fn new(context: Context, limits: Limits) -> Result<Self, Error> {
+        Ok(Self { target: Target::new(limits)?, context, state: Mutex::default() })
+    }
+
+    /// Resolves, binds once and accepts from then on; port 0 takes a free one. The ticket ends with `ERR_LISTEN` when the
+    /// address cannot be had.
+    pub fn listen(&self, host: &str, port: u16, ticket: Ticket) {
+        let mut state = self.state.lock();
+        if state.closed || state.accepting.is_some() {
+            drop(state);
+            return ticket.complete(Err(Error::new(ErrorKind::Closed)));
+        }
+        let (host, target) = (host.to_owned(), Arc::clone(&self.target));
+        let task = self.context.runtime().spawn(async move {
+            let bound = tokio::time::timeout(millis(target.limits.connect_timeout), async {
+                let listener = listen(&host, port, &target.limits).await?;
+                let address = listener.local_addr()?;
+                Ok::<_, io::Error>((listener, address))
+            });
+            match bound.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok((listener, address)) => {
+                    target.set_address(address.ip().to_string(), address.port());
+                    ticket.complete(Ok(Done::Nothing));
+                    accept(listener, target).await;
+                }
+                Err(error) => {
+                    let error = Error::io(ErrorKind::Listen, &error);
+                    ticket.fail(error, &format!("{host}:{port}").into());
+                }
+            }
+        });
+        state.accepting = Some(task.abort_handle());
+    }
+
+    /// A new region of `len` zeroed bytes; usable, by peers too, from the moment that this returns.
+    ///
+    /// # Errors
+    /// `ERR_REGION_EXISTS`, `ERR_INVALID_NAME`, `ERR_MEMORY`, and `ERR_CLOSED` when the endpoint is closed.
+    pub fn alloc(&self, name: &str, len: usize, access: Access) -> Result<Arc<Region>, Error> {
+        if self.state.lock().closed {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        self.target.registry.alloc(name, len, access)
+    }
+
+    /// Closes a region: new requests miss at once, running ones may finish within the drain time, then their connections
+    /// are cut; the ticket ends when no peer will ever touch the range again.
+    pub fn close_region(&self, region: &Arc<Region>, ticket: Ticket) {
+        let (target, region, peers) = (Arc::clone(&self.target), Arc::clone(region), self.peers());
+        // The miss is at once, the wait is not.
+        target.registry.close(&region);
+        self.context.runtime().spawn(async move {
+            target.fence(region, || peers.iter().for_each(|peer| peer.revoke())).await;
+            ticket.complete(Ok(Done::Nothing));
+        });
+    }
+
+    fn peers(&self) -> Vec<Arc<Peer>> {
+        let mut state = self.state.lock();
+        state.peers.retain(|peer| peer.strong_count() > 0);
+        state.peers.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// A peer at that address, dialled by its first operation.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` when the endpoint is closed.
+    pub fn connect(&self, host: &str, port: u16, mode: Mode) -> Result<Arc<Peer>, Error> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        let peer = Peer::new(host, port, mode, Arc::clone(&self.target), self.context.runtime().clone());
+        state.peers.retain(|peer| peer.strong_count() > 0);
+        state.peers.push(Arc::downgrade(&peer));
+        Ok(peer)
+    }
+
+    /// Posts a receive: the first message with this tag, or with any, is stored in `into`. With `exact` a message of
+    /// another size fails it with `ERR_MESSAGE_SIZE`, and is consumed.
+    pub fn recv(&self, into: Span, tag: Option<u64>, exact: bool, ticket: Ticket) {
+        self.target.receives.post(Posted { ticket, into, tag, exact });
+    }
+
+    /// Takes a receive back; false when its message is coming in already.
+    pub fn cancel_recv(&self, key: &OperationKey) -> bool {
+        self.target.receives.cancel(key)
+    }
+
+    /// The endpoint info as JSON.
+    pub fn info(&self) -> String {
+        self.target.describe()
+    }
+
+    /// Counters and limits as JSON.
+    pub fn stats(&self) -> String {
+        self.target.stats()
+    }
+
+    /// Stops accepting, closes regions, receives and peers, ends every connection within the drain time and a second;
+    /// then the ticket. Closing twice is closing once.
+    pub fn close(&self, ticket: Ticket) {
+        let peers = self.peers();
+        {
+            let mut state = self.state.lock();
+            state.closed = true;
+            if let Some(accepting) = state.accepting.take() {
+                accepting.abort();
+            }
+        }
+        self.target.close();
+        let target = Arc::clone(&self.target);
+        let ended: Vec<_> = peers.iter().map(|peer| peer.shut()).collect();
+        self.context.runtime().spawn(async move {
+            for lanes in ended {
+                lanes.await;
+            }
+            let patience = millis(target.limits.drain_time) * 2 + Duration::from_secs(1);
+            // Sessions keep their own deadlines, two drain times at most; this one is for a runtime that has stopped.
+            let _ = tokio::time::timeout(patience, target.sessions_ended()).await;
+            ticket.complete(Ok(Done::Nothing));
+        });
+    }
+}
+
+/// Accepts until it is aborted. Out of descriptors, it waits a little and goes on listening.
+async fn accept(listener: TcpListener, target: Arc<Target>) {
+    const PATIENCE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+    let mut pause = PATIENCE.0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                pause = PATIENCE.0;
+                if let Some(admission) = target.admit(from) {
+                    let io = TcpTransport::new(stream);
+                    tokio::spawn(Session::new(io, Arc::clone(&target), admission, from.to_string().into()));
+                }
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(_) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PATIENCE.1);
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}

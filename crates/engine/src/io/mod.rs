@@ -1,0 +1,36 @@
+//! Bytes in and out: the transport behind a connection, and the two buffers that every connection has.
+
+#[cfg(test)]
+pub(crate) mod pipe;
+pub(crate) mod raw;
+mod recv_buffer;
+mod send_queue;
+mod tcp;
+
+pub(crate) use recv_buffer::RecvBuffer;
+pub(crate) use send_queue::SendQueue;
+pub(crate) use tcp::{TcpTransport, dial, listen};
+
+use raw::{RecvSegment, SendSegment};
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+/// Most bytes of a body that one system call moves: calls of 1 MiB beat smaller ones, and larger ones gain nothing.
+pub(crate) const CALL_BYTES: usize = 1 << 20;
+
+/// Bytes that a connection moves before it lets the others on its thread have a turn.
+pub(crate) const TURN_BYTES: usize = 8 << 20;
+
+/// A byte stream under a connection. One task polls it, for both directions.
+pub(crate) trait Transport: Send + Sync + Unpin + 'static {
+    /// Fills the segments in turn as far as bytes are there; 0 is the end of the stream.
+    fn poll_recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>>;
+
+    /// Takes bytes of the segments in turn as far as there is room.
+    fn poll_send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>>;
+
+    /// Says that no more bytes will come; the other direction goes on.
+    fn shutdown_write(&self);
+}

@@ -1,0 +1,117 @@
+//! System calls on memory that has no Rust reference, and on byte buffers beside it in the same call.
+
+use crate::region::span::Span;
+use std::{io, marker::PhantomData, os::fd::RawFd, ptr};
+
+/// Most segments that one system call gathers or scatters.
+pub(crate) const SEGMENTS: usize = 16;
+
+/// A range that the kernel may fill: part of a span, or a buffer of ours. Borrowed for as long as it exists.
+#[repr(transparent)]
+pub(crate) struct RecvSegment<'a>(libc::iovec, PhantomData<&'a mut [u8]>);
+
+/// A range that the kernel may read.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct SendSegment<'a>(libc::iovec, PhantomData<&'a [u8]>);
+
+// SAFETY: a segment is a borrow of a `&mut [u8]` or of a `Span`, and both may be used from any thread.
+unsafe impl Send for RecvSegment<'_> {}
+// SAFETY: as above, for `&[u8]` and `&Span`.
+unsafe impl Send for SendSegment<'_> {}
+
+fn iovec(base: *mut u8, len: usize) -> libc::iovec {
+    libc::iovec { iov_base: base.cast(), iov_len: len }
+}
+
+impl<'a> RecvSegment<'a> {
+    pub(crate) fn bytes(bytes: &'a mut [u8]) -> Self {
+        Self(iovec(bytes.as_mut_ptr(), bytes.len()), PhantomData)
+    }
+
+    /// At most `most` bytes of the span from `offset` on.
+    pub(crate) fn span(span: &'a Span, offset: usize, most: usize) -> Self {
+        let (base, len) = span.raw(offset, most);
+        Self(iovec(base, len), PhantomData)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iov_len
+    }
+
+    /// Stores as much of `bytes` as fits; says how much. For transports that are no socket.
+    #[cfg(test)]
+    pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
+        let count = bytes.len().min(self.0.iov_len);
+        // SAFETY: the segment borrows iov_len writable bytes, count is at most that, and `bytes` is a slice apart from it.
+        unsafe { libc::memcpy(self.0.iov_base, bytes.as_ptr().cast(), count) };
+        count
+    }
+}
+
+impl<'a> SendSegment<'a> {
+    pub(crate) const EMPTY: Self = Self(libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }, PhantomData);
+
+    pub(crate) fn bytes(bytes: &'a [u8]) -> Self {
+        Self(iovec(bytes.as_ptr().cast_mut(), bytes.len()), PhantomData)
+    }
+
+    /// At most `most` bytes of the span from `offset` on.
+    pub(crate) fn span(span: &'a Span, offset: usize, most: usize) -> Self {
+        let (base, len) = span.raw(offset, most);
+        Self(iovec(base, len), PhantomData)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.iov_len
+    }
+
+    /// A copy of at most `most` bytes. For transports that are no socket.
+    #[cfg(test)]
+    pub(crate) fn copied(&self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most.min(self.0.iov_len)];
+        // SAFETY: the segment borrows iov_len readable bytes and `bytes` is no longer than that.
+        unsafe { libc::memcpy(bytes.as_mut_ptr().cast(), self.0.iov_base, bytes.len()) };
+        bytes
+    }
+}
+
+/// Receives into the segments in turn; 0 means that the peer has sent its last byte.
+pub(crate) fn recv(socket: RawFd, segments: &mut [RecvSegment<'_>]) -> io::Result<usize> {
+    let mut message = header(segments.as_mut_ptr().cast(), segments.len());
+    // SAFETY: `message` names segments.len() iovecs (RecvSegment is one, transparently), each of them borrowed,
+    // writable memory for the whole call; a closed or foreign descriptor is an error, not a fault.
+    count(unsafe { libc::recvmsg(socket, &raw mut message, 0) })
+}
+
+/// Sends from the segments in turn; a peer that is gone is an error and raises no signal.
+pub(crate) fn send(socket: RawFd, segments: &[SendSegment<'_>]) -> io::Result<usize> {
+    let message = header(segments.as_ptr().cast_mut().cast(), segments.len());
+    // On Apple systems the standard library sets SO_NOSIGPIPE on every socket it makes.
+    #[cfg(target_vendor = "apple")]
+    let flags = 0;
+    #[cfg(not(target_vendor = "apple"))]
+    let flags = libc::MSG_NOSIGNAL;
+    // SAFETY: as in `recv`; the kernel only reads, and what it reads may change meanwhile without harm to us.
+    count(unsafe { libc::sendmsg(socket, &raw const message, flags) })
+}
+
+/// Sends the end of the stream; a socket that is not connected any more has nothing to end.
+pub(crate) fn shutdown_write(socket: RawFd) {
+    // SAFETY: no memory is passed; a closed or foreign descriptor is an error, not a fault.
+    unsafe { libc::shutdown(socket, libc::SHUT_WR) };
+}
+
+fn header(segments: *mut libc::iovec, count: usize) -> libc::msghdr {
+    // SAFETY: a msghdr of zeros is a valid one without name, segments or control data; some systems have padding
+    // fields that only this sets.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = segments;
+    // The field's type differs between systems; `count` is at most SEGMENTS.
+    message.msg_iovlen = count.min(SEGMENTS) as _;
+    message
+}
+
+fn count(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}

@@ -1,0 +1,97 @@
+//! What has been received and not been looked at yet: headers and small bodies, many per system call.
+
+use super::{CALL_BYTES, Transport, raw::RecvSegment};
+use crate::region::span::Span;
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
+
+const LEAST: usize = 4 << 10;
+const MOST: usize = 256 << 10;
+
+/// A window of bytes over storage that grows while it keeps filling up, and goes back to nothing when it is idle.
+#[derive(Debug, Default)]
+pub(crate) struct RecvBuffer {
+    storage: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl RecvBuffer {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.storage[self.start..self.end]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Frees the storage of an empty buffer, for a connection that goes to sleep.
+    pub(crate) fn rest(&mut self) {
+        if self.len() == 0 && self.storage.len() > LEAST {
+            self.storage = Vec::new();
+        }
+    }
+
+    /// Receives more bytes behind those that are there; 0 is the end of the stream.
+    pub(crate) fn poll_fill(&mut self, io: &dyn Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.make_room();
+        let room = self.storage.len() - self.end;
+        let count = ready!(io.poll_recv(cx, &mut [RecvSegment::bytes(&mut self.storage[self.end..])]))?;
+        self.received(count, room);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Receives into the span from `at` on, and what comes behind its end into this buffer, in one call. The buffer
+    /// must be empty. Says how many bytes went into the span; `None` is the end of the stream.
+    pub(crate) fn poll_fill_span(
+        &mut self,
+        span: &Span,
+        at: usize,
+        io: &dyn Transport,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<usize>>> {
+        debug_assert_eq!(self.len(), 0, "buffered bytes come before those of the socket");
+        let rest = span.len().saturating_sub(at);
+        let body = RecvSegment::span(span, at, CALL_BYTES);
+        let wanted = body.len();
+        if rest > wanted {
+            let count = ready!(io.poll_recv(cx, &mut [body]))?;
+            return Poll::Ready(Ok((count > 0).then_some(count)));
+        }
+        self.make_room();
+        let room = self.storage.len() - self.end;
+        let tail = RecvSegment::bytes(&mut self.storage[self.end..]);
+        let count = ready!(io.poll_recv(cx, &mut [body, tail]))?;
+        self.received(count.saturating_sub(wanted), room);
+        Poll::Ready(Ok((count > 0).then_some(count.min(wanted))))
+    }
+
+    fn received(&mut self, count: usize, room: usize) {
+        self.end += count;
+        if count == room && self.storage.len() < MOST {
+            self.storage.resize((self.storage.len() * 2).clamp(LEAST, MOST), 0);
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.storage.is_empty() {
+            self.storage.resize(LEAST, 0);
+        }
+        if self.start > 0 && self.storage.len() - self.end < self.storage.len() / 2 {
+            self.storage.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.storage.len() {
+            self.storage.resize(self.storage.len() * 2, 0);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! TCP: dialling, listening, and a socket as a transport.
+
+use super::{
+    Transport,
+    raw::{self, RecvSegment, SendSegment},
+};
+use crate::config::Limits;
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::Interest,
+    net::{TcpListener, TcpSocket, TcpStream, lookup_host},
+};
+
+const BACKLOG: u32 = 1024;
+
+/// A connected socket.
+pub(crate) struct TcpTransport(TcpStream);
+
+impl TcpTransport {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        // Headers and answers are gathered already; waiting for more would cost 40 ms. A refusal costs only that.
+        let _ = stream.set_nodelay(true);
+        Self(stream)
+    }
+}
+
+impl Transport for TcpTransport {
+    fn poll_recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>> {
+        let wanted = segments.iter().map(RecvSegment::len).sum();
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            if let Some(result) = self.attempt(Interest::READABLE, wanted, |fd| raw::recv(fd, segments)) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>> {
+        let wanted = segments.iter().map(SendSegment::len).sum();
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            if let Some(result) = self.attempt(Interest::WRITABLE, wanted, |fd| raw::send(fd, segments)) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    fn shutdown_write(&self) {
+        raw::shutdown_write(self.0.as_raw_fd());
+    }
+}
+
+impl TcpTransport {
+    /// One system call; `None` when the socket was not ready after all.
+    ///
+    /// After a short count the kernel has no more, and the next call would only say so: reporting "would block" to the
+    /// runtime now, with the count kept, saves that call.
+    fn attempt(
+        &self,
+        interest: Interest,
+        wanted: usize,
+        mut call: impl FnMut(i32) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let mut short = None;
+        let result = self.0.try_io(interest, || loop {
+            match call(self.0.as_raw_fd()) {
+                Ok(count) if count > 0 && count < wanted => {
+                    short = Some(count);
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        });
+        match (short, result) {
+            (Some(count), _) => Some(Ok(count)),
+            (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+            (None, result) => Some(result),
+        }
+    }
+}
+
+fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Before connect and listen, or the window cannot scale to it. The system may grant less.
+    if let Ok(size @ 1..) = u32::try_from(limits.send_buffer) {
+        socket.set_send_buffer_size(size)?;
+    }
+    if let Ok(size @ 1..) = u32::try_from(limits.receive_buffer) {
+        socket.set_recv_buffer_size(size)?;
+    }
+    Ok(socket)
+}
+
+/// Resolves and connects; every address that the name has is tried in turn. The caller sets the deadline.
+pub(crate) async fn dial(host: &str, port: u16, limits: &Limits) -> io::Result<TcpTransport> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        match socket(&address, limits)?.connect(address).await {
+            Ok(stream) => return Ok(TcpTransport::new(stream)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Resolves, binds once and listens; port 0 takes a free one.
+pub(crate) async fn listen(host: &str, port: u16, limits: &Limits) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        let attempt = || {
+            let socket = socket(&address, limits)?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        match attempt() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,85 @@
+//! A lane's deadlines: dialling, handshake, operations, progress, idleness. One timer for all of them.
+
+use super::{End, Lane, Link, queue::GiveUp, read::Incoming};
+use crate::{
+    config::millis,
+    error::{Error, ErrorKind},
+    io::Transport,
+};
+use std::{
+    future::Future,
+    task::{Context, Poll},
+};
+use tokio::time::Instant;
+
+impl<T: Transport> Lane<T> {
+    /// When something has to be done if nothing happens until then.
+    fn deadline(&self) -> Instant {
+        let limits = &self.target.limits;
+        let own = match (&self.link, &self.incoming) {
+            (Link::Dialling(_), _) => self.began + millis(limits.connect_timeout),
+            (_, Incoming::Preface) => self.began + millis(limits.handshake_timeout),
+            _ if self.send_error.is_some() => self.moved + millis(limits.drain_time),
+            _ if self.is_idle() => self.moved + millis(limits.idle_timeout),
+            _ => self.moved + millis(limits.progress_timeout),
+        };
+        self.earliest.map_or(own, |earliest| own.min(earliest))
+    }
+
+    /// Sleeps until the deadline that holds now, or acts on it when it has passed.
+    pub(super) fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        loop {
+            let deadline = self.deadline();
+            let now = Instant::now();
+            if deadline <= now {
+                self.too_late(now)?;
+                continue;
+            }
+            // The timer only ever moves forward when it has fired: deadlines that move with every byte cost nothing.
+            if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {
+                self.sleep.as_mut().reset(deadline);
+            }
+            match self.sleep.as_mut().poll(cx) {
+                Poll::Pending => return Ok(()),
+                // Nothing has happened for a while: a good moment to give memory back.
+                Poll::Ready(()) => self.rx.rest(),
+            }
+        }
+    }
+
+    fn too_late(&mut self, now: Instant) -> Result<(), End> {
+        if self.earliest.is_some_and(|earliest| earliest <= now) {
+            self.give_up(&GiveUp::Late(now))?;
+            self.earliest = self.earliest_deadline();
+            return Ok(());
+        }
+        let connect = |what: &str| Error::new(ErrorKind::Connect).detail(what).into();
+        match (&self.link, &self.incoming) {
+            (Link::Dialling(_), _) => Err(connect("no connection within the connect timeout")),
+            (_, Incoming::Preface) => Err(connect("no answer within the handshake timeout")),
+            _ if self.send_error.is_some() => {
+                Err(self.send_error.take().unwrap_or_else(|| Error::new(ErrorKind::PeerClosed)).into())
+            }
+            _ if self.is_idle() => {
+                // An operation that came in this very moment keeps the lane.
+                if self.commands.close_if_empty() { Err(End::Idle) } else { self.take_commands() }
+            }
+            _ if self.inflight.only_sends() && self.tx.pending() == 0 && self.inflight.len() > 0 => {
+                // A message's answer may take as long as its receive; its own deadline is the one that counts.
+                self.moved = now;
+                Ok(())
+            }
+            _ if self.stalled(now) => {
+                Err(Error::new(ErrorKind::Timeout).detail("no byte moved within the progress timeout").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn earliest_deadline(&mut self) -> Option<Instant> {
+        let on_the_wire = self.inflight.iter_mut().chain(self.incoming.slot_mut());
+        let waiting = on_the_wire.filter(|slot| slot.waiter.is_some()).filter_map(|slot| slot.deadline).min();
+        let leaving = self.departures.iter().filter(|one| one.waiter.is_some()).filter_map(|one| one.deadline).min();
+        [waiting, leaving, self.queue.earliest_deadline()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,88 @@
+//! Every early end: a deadline, a cancel, the end of the lane. In no case is the caller's memory touched afterwards.
+
+use super::{Command, End, Lane, inflight::Slot, queue::GiveUp};
+use crate::{
+    error::{Error, ErrorKind},
+    io::Transport,
+    op::Remote,
+};
+use memlane_wire::Opcode;
+
+impl<T: Transport> Lane<T> {
+    /// Ends the operations that `wanted` names, wherever they are. What is not on the wire leaves the queue; an answer
+    /// that is outstanding will be drained to nowhere; a body that is half sent ends the lane, because the stream has
+    /// no other way to be rid of it.
+    pub(super) fn give_up(&mut self, wanted: &GiveUp<'_>) -> Result<(), End> {
+        self.queue.give_up(wanted, &self.remote);
+        // A request whose body the kernel has not taken whole is still looked at from the caller's memory. Small bodies
+        // are copies; there is at most one large one.
+        let held_from = if self.tx.has_body() { self.tx.sent() } else { u64::MAX };
+        let mut half_sent = false;
+        let remote = &self.remote;
+        let outstanding = self.inflight.iter_mut().chain(self.incoming.slot_mut());
+        for slot in outstanding {
+            if slot.waiter.as_ref().is_some_and(|waiter| wanted.takes(waiter, slot.deadline, slot.into.as_ref())) {
+                half_sent |= slot.opcode != Opcode::Read && slot.end > held_from;
+                abandon(slot, wanted.error(), remote);
+            }
+        }
+        for departure in &mut self.departures {
+            if departure.waiter.as_ref().is_some_and(|waiter| wanted.takes(waiter, departure.deadline, None)) {
+                half_sent |= departure.end > held_from;
+                if let Some(waiter) = departure.waiter.take() {
+                    waiter.end(Err(wanted.error().outcome_unknown()), remote);
+                }
+            }
+        }
+        half_sent |= matches!(wanted, GiveUp::Revoked) && self.tx.has_revoked_body();
+        if half_sent {
+            self.tx.clear();
+            return Err(Error::new(ErrorKind::PeerClosed)
+                .detail("the lane was closed, because an operation on it was given up half sent")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Ends everything, what nobody has looked at yet included.
+    pub(super) fn fail_all(&mut self, error: &Error) {
+        if matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Timeout) {
+            self.target.stats.lanes_poisoned.add(1);
+        }
+        if error.kind() == ErrorKind::Protocol {
+            self.target.stats.protocol_errors.add(1);
+        }
+        // The memory first: nothing of it is sent or stored once an operation has ended.
+        self.tx.clear();
+        let mut refused = std::mem::take(&mut self.departures);
+        for departure in &mut refused {
+            if let Some(waiter) = departure.waiter.take() {
+                let result = match &departure.result {
+                    Err(known) => Err(known.clone()),
+                    Ok(_) => Err(error.clone().outcome_unknown()),
+                };
+                waiter.end(result, &self.remote);
+            }
+        }
+        self.queue.give_up(&GiveUp::All(error), &self.remote);
+        let incoming = std::mem::replace(&mut self.incoming, super::Incoming::Answer);
+        for mut slot in self.inflight.take_all().chain(incoming.into_slot()) {
+            abandon(&mut slot, error.clone(), &self.remote);
+        }
+        for command in self.commands.close().into_iter().chain(self.taken.drain(..)) {
+            if let Command::Submit(operation) = command {
+                self.target.stats.failed.add(1);
+                operation.ticket.fail(error.clone(), &self.remote.name);
+            }
+        }
+    }
+}
+
+/// Ends the operation of a request that is on the wire; its answer, if it comes, finds nobody.
+fn abandon(slot: &mut Slot, error: Error, remote: &Remote) {
+    slot.into = None;
+    if let Some(waiter) = slot.waiter.take() {
+        let changes_the_peer = matches!(slot.opcode, Opcode::Write | Opcode::Send);
+        waiter.end(Err(if changes_the_peer { error.outcome_unknown() } else { error }), remote);
+    }
+}

@@ -1,0 +1,224 @@
+//! One connection that we dialled: operations in, requests out, answers back, each operation ended exactly once.
+//!
+//! A lane is one task, polled like a session: it takes commands, writes requests as far as the socket takes them, reads
+//! answers meanwhile, and sleeps when nothing moves. `queue` holds what is not on the wire yet, `inflight` what is;
+//! `write` and `read` are the two directions, `giving_up` is every way to end early.
+
+mod clock;
+mod giving_up;
+pub(crate) mod inflight;
+pub(crate) mod queue;
+mod read;
+mod write;
+
+use crate::{
+    error::{Error, ErrorKind},
+    io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
+    mailbox::Mailbox,
+    op::{Operation, OperationKey, Remote},
+    target::Target,
+};
+use inflight::InFlight;
+use memlane_wire::Mode;
+use queue::{GiveUp, Queue};
+use read::Incoming;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, Sleep};
+use write::Departure;
+
+/// What a lane is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Submit(Operation),
+    Cancel(OperationKey),
+    /// A local region is being closed and its fence waits: end what still moves its bytes.
+    Revoke,
+    Close,
+}
+
+/// A connection in the making.
+pub(crate) type Dial<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+enum Link<T> {
+    Dialling(Dial<T>),
+    Up(T),
+}
+
+/// One dialled connection, to be spawned; ends when the connection does, and all its operations with it.
+pub(crate) struct Lane<T: Transport> {
+    commands: Arc<Mailbox<Command>>,
+    taken: Vec<Command>,
+    link: Link<T>,
+    mode: Mode,
+    remote: Remote,
+    target: Arc<Target>,
+    queue: Queue,
+    inflight: InFlight,
+    /// Requests that end when they have left: refused ones whose body is still being sent, and on the legacy wire all
+    /// but READ.
+    departures: VecDeque<Departure>,
+    rx: RecvBuffer,
+    tx: SendQueue,
+    incoming: Incoming,
+    /// Sending failed; what the peer said before that is still read.
+    send_error: Option<Error>,
+    began: Instant,
+    moved: Instant,
+    /// No deadline of an operation is earlier than this.
+    earliest: Option<Instant>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// Why a lane ends: with an error for what it still holds, or quietly because it held nothing.
+#[derive(Debug)]
+enum End {
+    Failed(Error),
+    Idle,
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<T: Transport> Lane<T> {
+    pub(crate) fn new(
+        commands: Arc<Mailbox<Command>>,
+        dial: Dial<T>,
+        mode: Mode,
+        remote: Remote,
+        target: Arc<Target>,
+    ) -> Self {
+        let now = Instant::now();
+        target.stats.lanes_dialled.add(1);
+        Self {
+            commands,
+            taken: Vec::new(),
+            link: Link::Dialling(dial),
+            mode,
+            remote,
+            target,
+            queue: Queue::default(),
+            inflight: InFlight::default(),
+            departures: VecDeque::new(),
+            rx: RecvBuffer::default(),
+            tx: SendQueue::default(),
+            incoming: Incoming::first(mode),
+            send_error: None,
+            began: now,
+            moved: now,
+            earliest: None,
+            sleep: Box::pin(tokio::time::sleep_until(now)),
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let mut total = 0;
+        loop {
+            self.take_commands()?;
+            if !self.poll_link(cx)? {
+                break;
+            }
+            self.issue();
+            let moved = self.send(cx) + self.receive(cx)?;
+            self.settle_departures();
+            if moved == 0 {
+                break;
+            }
+            total += moved;
+            if total >= TURN_BYTES {
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        if total > 0 {
+            self.moved = Instant::now();
+        }
+        if !self.commands.sleep(cx) {
+            cx.waker().wake_by_ref();
+        }
+        self.keep_time(cx)
+    }
+
+    /// Whether the connection stands; dials on otherwise.
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let Link::Dialling(dial) = &mut self.link else { return Ok(true) };
+        let Poll::Ready(io) = dial.as_mut().poll(cx) else { return Ok(false) };
+        self.link = Link::Up(io?);
+        self.moved = Instant::now();
+        self.began = self.moved;
+        if self.mode == Mode::Native {
+            self.tx.push(&self.target.preface()?.encode());
+        }
+        Ok(true)
+    }
+
+    fn take_commands(&mut self) -> Result<(), End> {
+        let mut commands = std::mem::take(&mut self.taken);
+        let mut result = Ok(());
+        if self.commands.take(&mut commands) {
+            let now = Instant::now();
+            let mut untouched = commands.drain(..);
+            while result.is_ok()
+                && let Some(command) = untouched.next()
+            {
+                result = match command {
+                    Command::Submit(operation) => {
+                        self.accept(operation, now);
+                        Ok(())
+                    }
+                    Command::Cancel(key) => self.give_up(&GiveUp::Cancelled(&key)),
+                    Command::Revoke => self.give_up(&GiveUp::Revoked),
+                    Command::Close => Err(Error::new(ErrorKind::Closed).into()),
+                };
+            }
+            if result.is_err() {
+                self.taken = untouched.collect();
+                return result;
+            }
+        }
+        self.taken = commands;
+        result
+    }
+
+    fn accept(&mut self, operation: Operation, now: Instant) {
+        if let Some(timeout) = operation.timeout {
+            let deadline = now + timeout;
+            self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
+        }
+        self.queue.push(operation, now);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.inflight.len() == 0 && self.departures.is_empty() && self.incoming.is_quiet()
+    }
+}
+
+impl<T: Transport> Future for Lane<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let lane = self.get_mut();
+        match lane.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(End::Idle) => Poll::Ready(()),
+            Err(End::Failed(error)) => {
+                lane.fail_all(&error);
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl<T: Transport> Drop for Lane<T> {
+    /// Ends what is left when the task is dropped before its end: the runtime stops, or it panicked.
+    fn drop(&mut self) {
+        self.fail_all(&Error::new(ErrorKind::Closed));
+    }
+}

@@ -1,0 +1,247 @@
+//! The way back: prefaces, status frames and bodies, as far as they have come.
+
+use super::{
+    End, Lane, Link,
+    inflight::{Slot, Violation},
+    write::Departure,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    io::Transport,
+    op::{Done, Waiter},
+    region::span::Span,
+};
+use memlane_wire::{DescribeLength, Mode, Opcode, Preface, Status, StatusFrame};
+use std::task::{Context, Poll};
+use tokio::time::Instant;
+
+/// What the next received byte is.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Preface,
+    /// Of a status frame; on the legacy wire, of the body of the oldest READ.
+    Answer,
+    /// Of a READ's body. Without `into` the operation was given up and the bytes go nowhere.
+    Body { slot: Slot, at: u64 },
+    DescribeLength(Slot),
+    Text { slot: Slot, text: Vec<u8>, length: usize },
+}
+
+impl Incoming {
+    pub(super) fn first(mode: Mode) -> Self {
+        match mode {
+            Mode::Native => Self::Preface,
+            Mode::Legacy => Self::Answer,
+        }
+    }
+
+    /// Whether requests may go out.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self, Self::Preface)
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(self, Self::Answer | Self::Preface)
+    }
+
+    pub(super) fn slot_mut(&mut self) -> Option<&mut Slot> {
+        match self {
+            Self::Preface | Self::Answer => None,
+            Self::Body { slot, .. } | Self::DescribeLength(slot) | Self::Text { slot, .. } => Some(slot),
+        }
+    }
+
+    pub(super) fn into_slot(self) -> Option<Slot> {
+        match self {
+            Self::Preface | Self::Answer => None,
+            Self::Body { slot, .. } | Self::DescribeLength(slot) | Self::Text { slot, .. } => Some(slot),
+        }
+    }
+}
+
+fn violation(what: &str) -> Error {
+    Error::new(ErrorKind::Protocol).detail(what)
+}
+
+impl From<Violation> for Error {
+    fn from(what: Violation) -> Self {
+        violation(what.text())
+    }
+}
+
+impl<T: Transport> Lane<T> {
+    /// Receives once, a body straight into its memory, and goes through what has come.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
+        let Link::Up(io) = &self.link else { return Ok(0) };
+        let straight: Option<(&Span, usize)> = match &self.incoming {
+            Incoming::Body { slot: Slot { into: Some(into), .. }, at } if self.rx.len() == 0 => {
+                Some((into, *at as usize))
+            }
+            _ => None,
+        };
+        let moved = match straight {
+            Some((into, at)) => {
+                let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, io, cx) else { return Ok(0) };
+                let Some(stored) = stored.map_err(|error| self.lost(&error))? else { return Err(self.hung_up().into()) };
+                if let Incoming::Body { at, .. } = &mut self.incoming {
+                    *at += stored as u64;
+                }
+                stored + self.rx.len()
+            }
+            None => match self.rx.poll_fill(io, cx) {
+                Poll::Pending => return Ok(0),
+                Poll::Ready(Err(error)) => return Err(self.lost(&error).into()),
+                Poll::Ready(Ok(0)) => return Err(self.hung_up().into()),
+                Poll::Ready(Ok(count)) => count,
+            },
+        };
+        while self.handle_incoming()? {}
+        Ok(moved)
+    }
+
+    fn lost(&mut self, error: &std::io::Error) -> Error {
+        self.send_error.take().unwrap_or_else(|| Error::io(ErrorKind::PeerClosed, error))
+    }
+
+    fn hung_up(&mut self) -> Error {
+        if matches!(self.incoming, Incoming::Preface) {
+            return Error::new(ErrorKind::Connect)
+                .detail("the peer hung up in the handshake: it speaks no native wire, or refused this connection");
+        }
+        self.send_error.take().unwrap_or_else(|| Error::new(ErrorKind::PeerClosed))
+    }
+
+    /// Whether it came further.
+    fn handle_incoming(&mut self) -> Result<bool, Error> {
+        match &mut self.incoming {
+            Incoming::Preface => self.handle_preface(),
+            Incoming::Answer if self.mode == Mode::Legacy => self.handle_legacy_answer(),
+            Incoming::Answer => self.handle_status(),
+            Incoming::Body { slot, at } => {
+                let left = slot.len - *at;
+                let buffered = self.rx.bytes();
+                let count = buffered.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                if let Some(into) = &slot.into {
+                    into.copy_in(*at as usize, &buffered[..count]);
+                }
+                *at += count as u64;
+                self.rx.consume(count);
+                Ok(*at == slot.len && self.finish_body())
+            }
+            Incoming::DescribeLength(_) => self.handle_describe_length(),
+            Incoming::Text { text, length, .. } => {
+                let count = (*length - text.len()).min(self.rx.len());
+                text.extend_from_slice(&self.rx.bytes()[..count]);
+                self.rx.consume(count);
+                if text.len() < *length { Ok(false) } else { self.finish_text() }
+            }
+        }
+    }
+
+    fn handle_preface(&mut self) -> Result<bool, Error> {
+        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else { return Ok(false) };
+        let preface = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
+        let preface = preface.map_err(|error| violation(&error.to_string()))?;
+        self.rx.consume(Preface::LEN);
+        if preface.wants_auth() {
+            return Err(Error::new(ErrorKind::Auth).detail("the peer asks for a token, and none is configured here"));
+        }
+        self.incoming = Incoming::Answer;
+        self.issue();
+        Ok(true)
+    }
+
+    fn handle_status(&mut self) -> Result<bool, Error> {
+        let Some(frame) = StatusFrame::take(self.rx.bytes()) else { return Ok(false) };
+        self.rx.consume(StatusFrame::LEN);
+        let status = frame.status().ok_or_else(|| violation("a status that no table has"))?;
+        let slot = self.inflight.answer(frame.sequence, status == Status::Ok, self.tx.sent())?;
+        if status == Status::Ok {
+            self.granted(slot);
+        } else {
+            self.refused(slot, status);
+        }
+        Ok(true)
+    }
+
+    fn granted(&mut self, slot: Slot) {
+        match slot.opcode {
+            Opcode::Read if slot.len > 0 => self.incoming = Incoming::Body { slot, at: 0 },
+            Opcode::Describe => self.incoming = Incoming::DescribeLength(slot),
+            Opcode::Ping => self.end(slot.waiter, Ok(Done::Nothing)),
+            Opcode::Read | Opcode::Write | Opcode::Send => {
+                self.count(slot.opcode, slot.len);
+                self.end(slot.waiter, Ok(Done::Bytes(slot.len)));
+            }
+        }
+    }
+
+    /// A refused operation ends when the socket has its whole body: until then the kernel may look at the bytes.
+    fn refused(&mut self, slot: Slot, status: Status) {
+        let error = Error::new(ErrorKind::from(status));
+        let error = match status {
+            Status::MessageSize => error.detail("the peer's receive holds less, or wants another size exactly"),
+            _ => error,
+        };
+        if slot.end <= self.tx.sent() {
+            return self.end(slot.waiter, Err(error));
+        }
+        let departure =
+            Departure { end: slot.end, waiter: slot.waiter, result: Err(error), deadline: slot.deadline };
+        // In order of their ends: refusals come in request order, but for SENDs.
+        let place = self.departures.partition_point(|earlier| earlier.end <= departure.end);
+        self.departures.insert(place, departure);
+    }
+
+    fn handle_legacy_answer(&mut self) -> Result<bool, Error> {
+        if self.rx.len() == 0 {
+            return Ok(false);
+        }
+        let slot = self.inflight.oldest().ok_or_else(|| violation("bytes that nobody asked for"))?;
+        self.incoming = Incoming::Body { slot, at: 0 };
+        Ok(true)
+    }
+
+    fn finish_body(&mut self) -> bool {
+        if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
+            self.count(Opcode::Read, slot.len);
+            // The span goes first: whoever learns that the READ is done finds its memory quiet.
+            drop(slot.into);
+            self.end(slot.waiter, Ok(Done::Bytes(slot.len)));
+        }
+        true
+    }
+
+    fn handle_describe_length(&mut self) -> Result<bool, Error> {
+        let Some(length) = DescribeLength::take(self.rx.bytes()) else { return Ok(false) };
+        self.rx.consume(DescribeLength::LEN);
+        if !length.is_allowed() {
+            return Err(violation("an endpoint info of more than 1 MiB"));
+        }
+        if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
+            self.incoming = Incoming::Text { slot, text: Vec::new(), length: length.0 as usize };
+        }
+        Ok(true)
+    }
+
+    fn finish_text(&mut self) -> Result<bool, Error> {
+        if let Incoming::Text { slot, text, .. } = std::mem::replace(&mut self.incoming, Incoming::Answer) {
+            let text = String::from_utf8(text).map_err(|_| violation("an endpoint info that is not UTF-8"));
+            match text {
+                Ok(text) => self.end(slot.waiter, Ok(Done::Text(text))),
+                Err(error) => self.end(slot.waiter, Err(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn end(&self, waiter: Option<Waiter>, result: Result<Done, Error>) {
+        if let Some(waiter) = waiter {
+            waiter.end(result, &self.remote);
+        }
+    }
+
+    pub(super) fn stalled(&self, now: Instant) -> bool {
+        now >= self.moved + crate::config::millis(self.target.limits.progress_timeout)
+    }
+}

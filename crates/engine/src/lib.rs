@@ -1,0 +1,27 @@
+//! Memory regions served and reached over TCP. Knows nothing of Node.
+//!
+//! The way of one operation, top to bottom and back: [`endpoint`] and [`peer`] take it, `lane` puts it on the wire,
+//! `session` on the other side checks it against the `region` registry and moves the bytes straight between socket and
+//! memory, and its end comes back through the lane's in-flight table to the operation's [`op::Ticket`].
+//! `docs/architecture.md` walks through it step by step.
+
+pub mod config;
+pub mod context;
+pub mod endpoint;
+pub mod error;
+mod info;
+mod io;
+mod lane;
+mod mailbox;
+pub mod op;
+pub mod peer;
+mod recv;
+pub mod region;
+mod session;
+mod stats;
+mod target;
+
+pub use memlane_wire::{Mode, Status};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Posted receives and the messages that came before them: who gets which, first in, first out.
+//!
+//! No I/O here. A session says what arrived and is told what to do with it; when a receive is posted later, the session
+//! hears of it through its mailbox.
+
+mod unexpected;
+
+use crate::{
+    config::Limits,
+    error::{Error, ErrorKind},
+    mailbox::Mailbox,
+    op::{Done, Message, OperationKey, Ticket},
+    region::span::Span,
+    stats::Stats,
+};
+use memlane_wire::Status;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::time::Instant;
+use unexpected::{State, Unexpected, UnexpectedQueue};
+
+/// A receive that waits for its message.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    pub(crate) ticket: Ticket,
+    pub(crate) into: Span,
+    /// `None` takes any.
+    pub(crate) tag: Option<u64>,
+    /// Whether a message of another size fails it.
+    pub(crate) exact: bool,
+}
+
+impl Posted {
+    fn takes(&self, tag: u64) -> bool {
+        self.tag.is_none_or(|wanted| wanted == tag)
+    }
+}
+
+/// Names a message that is kept or parked.
+pub(crate) type MessageKey = u64;
+
+/// Who sent a message and where its answer goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(crate) mailbox: Arc<Mailbox<Event>>,
+    pub(crate) sequence: u32,
+    pub(crate) from: Arc<str>,
+}
+
+/// What a session is told.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The parked message has its receive: store it there.
+    Grant(MessageKey, Posted),
+    /// The parked message may be kept now.
+    Keep(MessageKey),
+    /// A kept message has come to its end.
+    Answer { sequence: u32, status: Status },
+    /// A region is being closed and its fence waits: end if you still move its bytes.
+    Revoke,
+    /// The endpoint closes.
+    Close,
+}
+
+/// What to do with the message that a SEND header announces.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// Store it here.
+    Matched(Posted),
+    /// Keep it: within the limits.
+    Keep(MessageKey),
+    /// Leave it in the socket until told more.
+    Park(MessageKey),
+    /// The endpoint takes no more messages.
+    Closed,
+}
+
+/// The receives of one endpoint.
+#[derive(Debug)]
+pub(crate) struct Receives {
+    state: Mutex<Queues>,
+    limits: Limits,
+    stats: Arc<Stats>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    posted: VecDeque<Posted>,
+    unexpected: UnexpectedQueue,
+    closed: bool,
+}
+
+enum Place {
+    Back,
+    Front,
+}
+
+impl Receives {
+    pub(crate) fn new(limits: &Limits, stats: Arc<Stats>) -> Self {
+        Self { state: Mutex::default(), limits: limits.clone(), stats }
+    }
+
+    /// Posts a receive: it takes the first message that is already there, or waits for one.
+    pub(crate) fn post(&self, posted: Posted) {
+        self.place(posted, Place::Back);
+    }
+
+    /// Puts a receive back to the head of the queue: its message was cut off.
+    pub(crate) fn put_back(&self, posted: Posted) {
+        self.place(posted, Place::Front);
+    }
+
+    fn place(&self, mut posted: Posted, place: Place) {
+        self.expire(Instant::now());
+        let mut state = self.state.lock();
+        if state.closed {
+            drop(state);
+            return posted.ticket.complete(Err(Error::new(ErrorKind::Closed)));
+        }
+        let mut after = 0;
+        while let Some(index) = state.unexpected.unclaimed(after, |tag| posted.takes(tag)) {
+            match &mut state.unexpected[index].state {
+                State::Filling { claimed } => {
+                    *claimed = Some(posted);
+                    return;
+                }
+                State::Parked => {
+                    let message = state.unexpected.remove(index);
+                    match message.sender.mailbox.push(Event::Grant(message.key, posted)) {
+                        Ok(()) => return,
+                        // That connection has just ended; the next message, then.
+                        Err(Event::Grant(_, again)) => posted = again,
+                        Err(_) => unreachable!("a refused item comes back as it was"),
+                    }
+                    after = index;
+                }
+                State::Kept { .. } => {
+                    let message = state.unexpected.remove(index);
+                    state.unexpected.promote(&self.limits);
+                    drop(state);
+                    return self.hand_over(posted, message);
+                }
+            }
+        }
+        match place {
+            Place::Back => state.posted.push_back(posted),
+            Place::Front => state.posted.push_front(posted),
+        }
+    }
+
+    fn hand_over(&self, posted: Posted, message: Unexpected) {
+        let State::Kept { bytes, .. } = message.state else { return self.put_back(posted) };
+        let status = self.deliver(posted, message.tag, &bytes, &message.sender.from);
+        // The sender may be gone by now; then nobody waits for the answer.
+        let _ = message.sender.mailbox.push(Event::Answer { sequence: message.sender.sequence, status });
+    }
+
+    fn deliver(&self, posted: Posted, tag: u64, bytes: &Span, from: &Arc<str>) -> Status {
+        let size = bytes.len() as u64;
+        if !posted.exact || posted.into.len() == bytes.len() {
+            bytes.copy_to(&posted.into);
+        }
+        self.complete(posted, tag, size, from)
+    }
+
+    /// Ends a receive whose message of `size` bytes has been stored as far as it fits; the status for its sender.
+    pub(crate) fn complete(&self, posted: Posted, tag: u64, size: u64, from: &Arc<str>) -> Status {
+        let room = posted.into.len() as u64;
+        if posted.exact && size != room {
+            let error = Error::new(ErrorKind::MessageSize).detail(format!("{size} bytes came, exactly {room} were wanted"));
+            posted.ticket.fail(error, from);
+            return Status::MessageSize;
+        }
+        let bytes = size.min(room);
+        self.stats.receives.add(1);
+        self.stats.bytes_received.add(bytes);
+        let message = Message { bytes, message_bytes: size, tag, from: from.to_string() };
+        posted.ticket.complete(Ok(Done::Message(Box::new(message))));
+        if size > room { Status::MessageSize } else { Status::Ok }
+    }
+
+    /// A SEND header has come.
+    pub(crate) fn arrive(&self, tag: u64, size: u64, sender: &Sender) -> Arrival {
+        self.expire(Instant::now());
+        let mut state = self.state.lock();
+        if state.closed {
+            return Arrival::Closed;
+        }
+        if let Some(index) = state.posted.iter().position(|posted| posted.takes(tag))
+            && let Some(posted) = state.posted.remove(index)
+        {
+            return Arrival::Matched(posted);
+        }
+        state.unexpected.push(tag, size, sender, &self.limits)
+    }
+
+    /// A kept message is complete. When a receive was posted meanwhile, the status that its sender gets now.
+    pub(crate) fn filled(&self, key: MessageKey, bytes: Span, deadline: Instant) -> Option<Status> {
+        let mut state = self.state.lock();
+        let index = state.unexpected.index(key)?;
+        let claimed = match &mut state.unexpected[index].state {
+            State::Filling { claimed } => claimed.take(),
+            State::Parked | State::Kept { .. } => None,
+        };
+        let Some(posted) = claimed else {
+            state.unexpected[index].state = State::Kept { bytes, deadline };
+            return None;
+        };
+        let message = state.unexpected.remove(index);
+        state.unexpected.promote(&self.limits);
+        drop(state);
+        Some(self.deliver(posted, message.tag, &bytes, &message.sender.from))
+    }
+
+    /// The connection of a message that is not complete has ended, or its time is up: nobody gets it.
+    pub(crate) fn abandon(&self, key: MessageKey) {
+        let mut state = self.state.lock();
+        let Some(index) = state.unexpected.index(key) else { return };
+        let message = state.unexpected.remove(index);
+        state.unexpected.promote(&self.limits);
+        drop(state);
+        if let State::Filling { claimed: Some(posted) } = message.state {
+            self.put_back(posted);
+        }
+    }
+
+    /// Drops the kept messages whose time is up, and tells their senders.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut state = self.state.lock();
+        let late = state.unexpected.take_late(now);
+        if !late.is_empty() {
+            state.unexpected.promote(&self.limits);
+        }
+        drop(state);
+        for message in late {
+            self.stats.reject(Status::NoReceive);
+            let _ = message.sender.mailbox.push(Event::Answer {
+                sequence: message.sender.sequence,
+                status: Status::NoReceive,
+            });
+        }
+    }
+
+    /// Takes back a receive that has no message yet; false when it has one, or was none.
+    pub(crate) fn cancel(&self, key: &OperationKey) -> bool {
+        let mut state = self.state.lock();
+        let found = match state.posted.iter().position(|posted| posted.ticket.is(key)) {
+            Some(index) => state.posted.remove(index),
+            None => state.unexpected.unclaim(|posted| posted.ticket.is(key)),
+        };
+        drop(state);
+        let Some(posted) = found else { return false };
+        posted.ticket.complete(Err(Error::new(ErrorKind::Aborted)));
+        true
+    }
+
+    /// Fails the receives whose memory belongs to a region that is being closed.
+    pub(crate) fn revoke(&self) {
+        let mut state = self.state.lock();
+        let (revoked, rest): (VecDeque<_>, VecDeque<_>) =
+            state.posted.drain(..).partition(|posted| posted.into.is_revoked());
+        state.posted = rest;
+        drop(state);
+        for receive in revoked {
+            receive.ticket.complete(Err(Error::new(ErrorKind::Closed).detail("the local region was closed")));
+        }
+    }
+
+    /// Fails every posted receive and refuses every message from now on.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let mut posted: Vec<_> = state.posted.drain(..).collect();
+        let messages = state.unexpected.take_all();
+        drop(state);
+        for message in messages {
+            if let State::Filling { claimed: Some(claimed) } = message.state {
+                posted.push(claimed);
+            }
+            let _ = message.sender.mailbox.push(Event::Answer {
+                sequence: message.sender.sequence,
+                status: Status::Closing,
+            });
+        }
+        for receive in posted {
+            receive.ticket.complete(Err(Error::new(ErrorKind::Closed)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

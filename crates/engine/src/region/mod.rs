@@ -1,0 +1,101 @@
+//! Registered memory: what a peer may reach, and how.
+
+mod address;
+pub(crate) mod gate;
+pub mod memory;
+mod registry;
+pub mod span;
+
+pub(crate) use registry::Registry;
+
+use gate::Gate;
+use memory::Memory;
+use span::Span;
+use std::sync::Arc;
+
+/// What a peer may do with a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A peer may read it.
+    pub read: bool,
+    /// A peer may write it.
+    pub write: bool,
+}
+
+impl Access {
+    /// Nothing: the region is local memory, and the endpoint info does not list it.
+    pub const NONE: Self = Self { read: false, write: false };
+    /// READ only.
+    pub const READ: Self = Self { read: true, write: false };
+    /// WRITE only.
+    pub const WRITE: Self = Self { read: false, write: true };
+    /// READ and WRITE.
+    pub const READ_WRITE: Self = Self { read: true, write: true };
+
+    /// `none`, `read`, `write` or `readwrite`.
+    pub fn name(self) -> &'static str {
+        match (self.read, self.write) {
+            (false, false) => "none",
+            (true, false) => "read",
+            (false, true) => "write",
+            (true, true) => "readwrite",
+        }
+    }
+
+    /// The rights that [`Access::name`] names.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::NONE, Self::READ, Self::WRITE, Self::READ_WRITE].into_iter().find(|access| access.name() == name)
+    }
+}
+
+/// A registered memory: name, address, rights, and the fence that closing it waits for.
+#[derive(Debug)]
+pub struct Region {
+    name: String,
+    address: u64,
+    access: Access,
+    memory: Arc<Memory>,
+    gate: Arc<Gate>,
+}
+
+impl Region {
+    /// Its name; unique in its endpoint while it is open.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address on the wire; exact as a JavaScript number.
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// What a peer may do with it.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The bytes; they live as long as anybody holds this `Arc`, closed or not.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Never: a region has at least one byte.
+    pub fn is_empty(&self) -> bool {
+        self.memory.is_empty()
+    }
+
+    /// A range of it as this side's own end of an operation; `None` when it leaves the region or the region is closed.
+    pub fn span(&self, offset: usize, len: usize) -> Option<Span> {
+        Span::leased(Arc::clone(&self.memory), offset, len, self.gate.enter()?)
+    }
+
+    /// Operations that hold a range of it now.
+    pub fn in_flight(&self) -> usize {
+        self.gate.leases()
+    }
+}

@@ -1,0 +1,164 @@
+//! From an address on the wire to a span, or to the status that says why not.
+
+use super::{Access, Region, address, gate::Gate, memory::Memory, span::Span};
+use crate::error::{Error, ErrorKind};
+use memlane_wire::Status;
+use parking_lot::RwLock;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// Longest name of a region in bytes of UTF-8.
+const NAME_MAX: usize = 255;
+
+/// The open regions of one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    table: RwLock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_address: BTreeMap<u64, Arc<Region>>,
+    by_name: HashMap<String, u64>,
+}
+
+impl Registry {
+    /// A new region of `len` zeroed bytes, reachable from the moment that this returns.
+    ///
+    /// # Errors
+    /// `ERR_REGION_EXISTS` for a name in use, `ERR_INVALID_NAME` for one that no region can have, `ERR_MEMORY` when the
+    /// system has no such memory.
+    pub(crate) fn alloc(&self, name: &str, len: usize, access: Access) -> Result<Arc<Region>, Error> {
+        if name.is_empty() || name.len() > NAME_MAX || name.contains('\0') {
+            return Err(Error::new(ErrorKind::InvalidName)
+                .detail(format!("a region's name has 1 to {NAME_MAX} bytes of UTF-8 and no NUL")));
+        }
+        let exists = || Error::new(ErrorKind::RegionExists).detail(format!("a region named {name:?} is open"));
+        if self.table.read().by_name.contains_key(name) {
+            return Err(exists());
+        }
+        // Outside the lock: populating a large region takes a while, and peers are being served meanwhile.
+        let out_of_memory = |why: String| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {why}"));
+        let memory = Memory::mapped(len).map_err(|error| out_of_memory(error.to_string()))?;
+        let address = address::reserve(len as u64).ok_or_else(|| out_of_memory("no address left for them".into()))?;
+        let region = Arc::new(Region { name: name.into(), address, access, memory, gate: Arc::new(Gate::default()) });
+        let mut table = self.table.write();
+        if table.by_name.contains_key(name) {
+            return Err(exists());
+        }
+        table.by_name.insert(name.into(), address);
+        table.by_address.insert(address, Arc::clone(&region));
+        Ok(region)
+    }
+
+    /// The span that `addr` and `len` name, if a live region grants `access` to all of it.
+    ///
+    /// A region owns the addresses from its base to base + length, both included: beyond is another region or none
+    /// (`NoSuchRegion`), a range that leaves it is `OutOfRange`, and zero bytes at its very end are granted.
+    pub(crate) fn resolve(&self, addr: u64, len: u64, access: Access) -> Result<Span, Status> {
+        let table = self.table.read();
+        let (base, region) = table.by_address.range(..=addr).next_back().ok_or(Status::NoSuchRegion)?;
+        let offset = addr - base;
+        let length = region.memory.len() as u64;
+        if offset > length {
+            return Err(Status::NoSuchRegion);
+        }
+        // No addition of what a peer sent: offset <= length was just seen.
+        if len > length - offset {
+            return Err(Status::OutOfRange);
+        }
+        if (access.read && !region.access.read) || (access.write && !region.access.write) {
+            return Err(Status::AccessDenied);
+        }
+        // Both fit usize: they are at most the length of a memory. A closed region is as good as none.
+        region.span(offset as usize, len as usize).ok_or(Status::NoSuchRegion)
+    }
+
+    /// Takes the region out of every table: new requests miss from now on. What was granted before goes on; wait with
+    /// [`Registry::fenced`].
+    pub(crate) fn close(&self, region: &Region) {
+        region.gate.close();
+        let mut table = self.table.write();
+        if table.by_address.remove(&region.address).is_some() {
+            table.by_name.remove(&region.name);
+        }
+    }
+
+    /// Resolves when nobody holds a span of the closed region any more: the fence.
+    pub(crate) async fn fenced(region: Arc<Region>) {
+        region.gate.emptied().await;
+    }
+
+    /// The open regions, by address.
+    pub(crate) fn list(&self) -> Vec<Arc<Region>> {
+        self.table.read().by_address.values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_edge_of_a_region_is_granted_or_refused_by_the_rule() {
+        let registry = Registry::default();
+        let region = registry.alloc("weights", 1000, Access::READ).unwrap();
+        let base = region.address();
+        let resolve = |addr, len| registry.resolve(addr, len, Access::READ).map(|span| span.len());
+        let table = [
+            (base, 0, Ok(0)),
+            (base, 1000, Ok(1000)),
+            (base + 999, 1, Ok(1)),
+            (base + 1000, 0, Ok(0)),
+            (base + 1000, 1, Err(Status::OutOfRange)),
+            (base, 1001, Err(Status::OutOfRange)),
+            (base, 1 << 31, Err(Status::OutOfRange)),
+            (base, 1 << 63, Err(Status::OutOfRange)),
+            (base, u64::MAX, Err(Status::OutOfRange)),
+            (base + 1, u64::MAX, Err(Status::OutOfRange)),
+            (base + 1, u64::MAX - base, Err(Status::OutOfRange)),
+            (base + 1001, 0, Err(Status::NoSuchRegion)),
+            (base - 1, 1, Err(Status::NoSuchRegion)),
+            (0, 0, Err(Status::NoSuchRegion)),
+            (u64::MAX, 1, Err(Status::NoSuchRegion)),
+        ];
+        for (addr, len, expected) in table {
+            assert_eq!(resolve(addr, len), expected, "{len} bytes at base + {}", addr.wrapping_sub(base) as i64);
+        }
+        assert_eq!(registry.resolve(base, 1, Access::WRITE).err(), Some(Status::AccessDenied));
+        assert_eq!(registry.resolve(base, 0, Access::WRITE).err(), Some(Status::AccessDenied));
+    }
+
+    #[tokio::test]
+    async fn a_closed_region_misses_at_once_and_its_fence_waits_for_the_last_span() {
+        let registry = Registry::default();
+        let region = registry.alloc("kv", 64, Access::READ_WRITE).unwrap();
+        let address = region.address();
+        let span = registry.resolve(address, 64, Access::READ).unwrap();
+        registry.close(&region);
+        assert_eq!(registry.resolve(address, 1, Access::READ).err(), Some(Status::NoSuchRegion));
+        assert!(region.span(0, 1).is_none());
+        let fence = tokio::spawn(Registry::fenced(Arc::clone(&region)));
+        tokio::task::yield_now().await;
+        assert!(!fence.is_finished());
+        drop(span);
+        fence.await.unwrap();
+        let again = registry.alloc("kv", 64, Access::READ_WRITE).unwrap();
+        assert_ne!(again.address(), address);
+        assert_eq!(registry.resolve(address, 1, Access::READ).err(), Some(Status::NoSuchRegion));
+    }
+
+    #[test]
+    fn names_are_unique_and_bounded() {
+        let registry = Registry::default();
+        let kind = |name: &str| registry.alloc(name, 1, Access::NONE).map_err(|error| error.kind()).err();
+        assert_eq!(kind("__proto__"), None);
+        assert_eq!(kind("__proto__"), Some(ErrorKind::RegionExists));
+        assert_eq!(kind(""), Some(ErrorKind::InvalidName));
+        assert_eq!(kind("a\0b"), Some(ErrorKind::InvalidName));
+        assert_eq!(kind(&"é".repeat(127)), None);
+        assert_eq!(kind(&"é".repeat(128)), Some(ErrorKind::InvalidName));
+    }
+}

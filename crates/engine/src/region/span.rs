@@ -1,0 +1,113 @@
+//! A checked range of memory: the only value that grants access to bytes.
+
+use super::{
+    gate::Lease,
+    memory::Memory,
+};
+use std::sync::Arc;
+
+/// `len` bytes of a memory, checked when the span was made; the memory stays, and a region's fence waits, while it lives.
+#[derive(Clone, Debug)]
+pub struct Span {
+    memory: Arc<Memory>,
+    start: usize,
+    len: usize,
+    lease: Option<Lease>,
+}
+
+impl Span {
+    /// All of a memory that belongs to no region.
+    pub fn whole(memory: Arc<Memory>) -> Self {
+        let len = memory.len();
+        Self { memory, start: 0, len, lease: None }
+    }
+
+    /// A private copy of `bytes`.
+    ///
+    /// # Errors
+    /// `OutOfMemory` when the heap has no such block.
+    pub fn copied(bytes: &[u8]) -> std::io::Result<Self> {
+        let memory = Memory::private(bytes.len())?;
+        memory.copy_in(0, bytes);
+        Ok(Self::whole(memory))
+    }
+
+    /// A range of a region's memory; `None` when it leaves it.
+    pub(super) fn leased(memory: Arc<Memory>, start: usize, len: usize, lease: Lease) -> Option<Self> {
+        (start <= memory.len() && len <= memory.len() - start).then_some(Self { memory, start, len, lease: Some(lease) })
+    }
+
+    /// `len` bytes from `offset` of this span; `None` when they leave it.
+    pub fn slice(&self, offset: usize, len: usize) -> Option<Self> {
+        (offset <= self.len && len <= self.len - offset)
+            .then(|| Self { start: self.start + offset, len, ..self.clone() })
+    }
+
+    /// Whether its region is being closed, so that whoever moves bytes here should end.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::is_revoked)
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no byte to reach.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Pointer and length of the bytes from `offset` on, at most `most` of them; empty beyond the end.
+    pub(crate) fn raw(&self, offset: usize, most: usize) -> (*mut u8, usize) {
+        let offset = offset.min(self.len);
+        // wrapping_add: never out of the memory, because start + offset <= start + len <= memory.len().
+        (self.memory.as_ptr().wrapping_add(self.start + offset), most.min(self.len - offset))
+    }
+
+    /// Copies as many of `bytes` to `offset` as the span holds there; says how many.
+    pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> usize {
+        let offset = offset.min(self.len);
+        let count = bytes.len().min(self.len - offset);
+        self.memory.copy_in(self.start + offset, &bytes[..count]);
+        count
+    }
+
+    /// Copies from `offset` as many bytes as both hold; says how many.
+    pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) -> usize {
+        let offset = offset.min(self.len);
+        let count = bytes.len().min(self.len - offset);
+        self.memory.copy_out(self.start + offset, &mut bytes[..count]);
+        count
+    }
+
+    /// Copies from its start into the start of another as many bytes as both hold; says how many.
+    pub fn copy_to(&self, to: &Self) -> usize {
+        let count = self.len.min(to.len);
+        self.memory.copy_to(self.start, &to.memory, to.start, count);
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_never_leaves_its_span() {
+        let span = Span::whole(Memory::private(100).unwrap());
+        let inner = span.slice(10, 20).unwrap();
+        assert_eq!(inner.len(), 20);
+        for (offset, len) in [(0, 21), (20, 1), (21, 0), (usize::MAX, 2), (1, usize::MAX)] {
+            assert!(inner.slice(offset, len).is_none(), "{len} bytes at {offset}");
+        }
+        assert!(inner.slice(20, 0).is_some());
+        assert_eq!(inner.raw(19, 50).1, 1);
+        assert_eq!(inner.raw(500, 50).1, 0);
+        assert_eq!(inner.copy_in(15, &[1; 10]), 5);
+        let mut bytes = [0; 100];
+        assert_eq!(span.copy_out(0, &mut bytes), 100);
+        assert_eq!(bytes.iter().position(|&b| b == 1), Some(25));
+        assert_eq!(bytes.iter().rposition(|&b| b == 1), Some(29));
+    }
+}

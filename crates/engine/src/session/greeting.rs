@@ -1,0 +1,43 @@
+//! The first bytes of a connection: which wire it speaks, and the prefaces of the native one.
+
+use super::{End, Phase, Session};
+use crate::io::Transport;
+use memlane_wire::{Mode, Preface};
+
+impl<T: Transport> Session<T> {
+    /// Whether the mode is known now.
+    pub(super) fn handle_sniff(&mut self) -> bool {
+        let Some(mode) = Mode::sniff(self.rx.bytes()) else { return false };
+        self.mode = mode;
+        self.phase = match mode {
+            Mode::Native => Phase::Preface,
+            Mode::Legacy => {
+                self.target.stats.legacy.add(1);
+                Phase::Header
+            }
+        };
+        true
+    }
+
+    /// Whether the preface was there, and is answered.
+    ///
+    /// A peer that wants to authenticate is told by our preface that nobody here does, and is left alone: the mismatch
+    /// is an error at its end, never a connection that it believes to be authenticated.
+    pub(super) fn handle_preface(&mut self) -> Result<bool, End> {
+        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else { return Ok(false) };
+        let theirs = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
+        self.rx.consume(Preface::LEN);
+        let Ok(theirs) = theirs else {
+            self.target.stats.protocol_errors.add(1);
+            return Err(End);
+        };
+        let ours = self.target.preface().map_err(|_| End)?;
+        self.tx.push(&ours.encode());
+        self.phase = Phase::Header;
+        if theirs.wants_auth() {
+            self.target.stats.auth_failures.add(1);
+            self.close_after_answers();
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,287 @@
+//! One accepted connection: bytes in, decisions, bytes out.
+//!
+//! A session is one task that is polled, not a chain of awaits: it reads, decides and writes as far as each goes, and
+//! sleeps when none of them can. `input` takes requests and bodies from what was received, `clock` says when patience
+//! ends.
+
+mod clock;
+mod greeting;
+pub(crate) mod handler;
+mod input;
+mod message;
+
+use crate::{
+    io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
+    mailbox::Mailbox,
+    recv::{Event, MessageKey, Posted, Sender},
+    region::span::Span,
+    target::{Admission, Target},
+};
+use memlane_wire::{Header, Mode, Status, StatusFrame};
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::{Instant, Sleep};
+
+/// One accepted connection, to be spawned; ends when the connection does.
+pub(crate) struct Session<T: Transport> {
+    io: T,
+    target: Arc<Target>,
+    admission: Admission,
+    from: Arc<str>,
+    mode: Mode,
+    phase: Phase,
+    rx: RecvBuffer,
+    tx: SendQueue,
+    sequence: u32,
+    /// The peer has sent its last byte.
+    ended: bool,
+    /// Sequence and deadline of the messages that wait for a receive, oldest first.
+    kept: VecDeque<(u32, Instant)>,
+    events: Vec<Event>,
+    clock: clock::Clock,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// What the next received byte is.
+enum Phase {
+    /// Of a preface or of a legacy header: not known yet.
+    Sniff,
+    Preface,
+    Header,
+    /// Of a WRITE's body.
+    Store { into: Span, at: usize, sequence: u32 },
+    /// Of a body that nobody wants.
+    Drain { left: u64 },
+    /// Of a message's body; `into` holds what fits of it.
+    Message { into: Span, at: usize, header: Header, sequence: u32, fate: Fate },
+    /// Of the body of a message that finds no place yet: it stays in the socket.
+    Parked { key: MessageKey, header: Header, sequence: u32 },
+    /// Of no interest: answers are flushed, then the end of the stream is sent, each within the drain time.
+    Closing { since: Instant, farewell_sent: bool },
+}
+
+/// Where a message goes once it is complete.
+enum Fate {
+    Receive(Posted),
+    Keep(MessageKey),
+}
+
+/// Why a session ends; each is counted where it is found.
+#[derive(Debug)]
+struct End;
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+impl<T: Transport> Session<T> {
+    pub(crate) fn new(io: T, target: Arc<Target>, admission: Admission, from: Arc<str>) -> Self {
+        let now = Instant::now();
+        Self {
+            io,
+            admission,
+            from,
+            mode: Mode::Native,
+            phase: Phase::Sniff,
+            rx: RecvBuffer::default(),
+            tx: SendQueue::default(),
+            sequence: 0,
+            ended: false,
+            kept: VecDeque::new(),
+            events: Vec::new(),
+            clock: clock::Clock::start(now),
+            sleep: Box::pin(tokio::time::sleep_until(now)),
+            target,
+        }
+    }
+
+    /// Goes on until nothing can: `Pending` to sleep, an end to end.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
+        let mut moved = 0;
+        loop {
+            self.handle_events()?;
+            self.handle_input()?;
+            let before = moved;
+            moved += self.send(cx)?;
+            moved += self.receive(cx)?;
+            self.finish_if_done()?;
+            if moved == before {
+                break;
+            }
+            if moved >= TURN_BYTES {
+                cx.waker().wake_by_ref();
+                return Ok(Poll::Pending);
+            }
+        }
+        self.clock.note(moved > 0);
+        if !self.admission.mailbox.sleep(cx) {
+            cx.waker().wake_by_ref();
+        }
+        self.keep_time(cx)?;
+        Ok(Poll::Pending)
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
+        let mut moved = 0;
+        while self.tx.pending() > 0 && moved < TURN_BYTES {
+            match self.tx.poll_send(&self.io, cx) {
+                Poll::Ready(count) => moved += count?,
+                Poll::Pending => break,
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Receives once, if the next bytes have a place: a body straight into its memory, all else into the buffer.
+    fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
+        if self.ended || matches!(self.phase, Phase::Parked { .. }) || self.rx_waits() {
+            return Ok(0);
+        }
+        let straight = match &self.phase {
+            Phase::Store { into, at, .. } | Phase::Message { into, at, .. } if self.rx.len() == 0 => Some((into, *at)),
+            _ => None,
+        };
+        if let Some((into, at)) = straight {
+            let before = self.rx.len();
+            let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, &self.io, cx) else { return Ok(0) };
+            let Some(stored) = stored? else { return self.end_of_stream() };
+            if let Phase::Store { at, .. } | Phase::Message { at, .. } = &mut self.phase {
+                *at += stored;
+            }
+            return Ok(stored + self.rx.len() - before);
+        }
+        match self.rx.poll_fill(&self.io, cx) {
+            Poll::Ready(Ok(0)) => self.end_of_stream(),
+            Poll::Ready(count) => Ok(count?),
+            Poll::Pending => Ok(0),
+        }
+    }
+
+    /// Whether requests wait in the buffer because the answers before them are not out yet.
+    fn rx_waits(&self) -> bool {
+        self.tx.is_full() && matches!(self.phase, Phase::Header)
+    }
+
+    /// The peer has sent its last byte: no error, if it was the last of a request.
+    fn end_of_stream(&mut self) -> Result<usize, End> {
+        self.ended = true;
+        match self.phase {
+            Phase::Header | Phase::Closing { .. } => Ok(0),
+            _ => Err(End),
+        }
+    }
+
+    /// Ends the session once nothing is left to answer.
+    fn finish_if_done(&mut self) -> Result<(), End> {
+        if self.tx.pending() > 0 {
+            return Ok(());
+        }
+        match &mut self.phase {
+            Phase::Closing { since, farewell_sent } => {
+                if self.mode == Mode::Legacy || self.ended {
+                    return Err(End);
+                }
+                if !*farewell_sent {
+                    (*since, *farewell_sent) = (Instant::now(), true);
+                    self.io.shutdown_write();
+                }
+                Ok(())
+            }
+            Phase::Header if self.ended && (self.kept.is_empty() || self.mode == Mode::Legacy) => Err(End),
+            _ => Ok(()),
+        }
+    }
+
+    fn handle_events(&mut self) -> Result<(), End> {
+        let mut events = std::mem::take(&mut self.events);
+        if self.admission.mailbox.take(&mut events) {
+            for event in events.drain(..) {
+                self.handle_event(event)?;
+            }
+        }
+        self.events = events;
+        Ok(())
+    }
+
+    fn handle_event(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Close => self.close_after_answers(),
+            Event::Revoke => {
+                let revoked = match &self.phase {
+                    Phase::Store { into, .. } | Phase::Message { into, .. } => into.is_revoked(),
+                    _ => false,
+                };
+                if revoked || self.tx.has_revoked_body() {
+                    return Err(End);
+                }
+            }
+            Event::Grant(key, posted) => self.granted(key, posted),
+            Event::Keep(key) => self.keep_parked(key),
+            Event::Answer { sequence, status } => {
+                self.kept.retain(|&(kept, _)| kept != sequence);
+                self.answer(sequence, status);
+                // The legacy wire has one way to say that a message found no receive.
+                if self.mode == Mode::Legacy && status == Status::NoReceive {
+                    return Err(End);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a status frame; the legacy wire has none.
+    fn answer(&mut self, sequence: u32, status: Status) {
+        if self.mode == Mode::Native {
+            self.tx.push(&StatusFrame::new(sequence, status).encode());
+        }
+    }
+
+    /// Nothing on this connection is parsed any more; what was answered is still sent.
+    fn close_after_answers(&mut self) {
+        if !matches!(self.phase, Phase::Closing { .. }) {
+            self.leave_phase();
+        }
+    }
+
+    /// Gives back what the current phase holds, so that no receive is lost with its message.
+    fn leave_phase(&mut self) {
+        let closing = Phase::Closing { since: Instant::now(), farewell_sent: false };
+        let receives = &self.target.receives;
+        match std::mem::replace(&mut self.phase, closing) {
+            Phase::Message { fate: Fate::Receive(posted), .. } => receives.put_back(posted),
+            Phase::Message { fate: Fate::Keep(key), .. } | Phase::Parked { key, .. } => receives.abandon(key),
+            _ => {}
+        }
+    }
+
+    fn sender(&self, sequence: u32) -> Sender {
+        Sender { mailbox: Arc::clone(&self.admission.mailbox), sequence, from: Arc::clone(&self.from) }
+    }
+}
+
+impl<T: Transport> Future for Session<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.get_mut().turn(cx).unwrap_or(Poll::Ready(()))
+    }
+}
+
+impl<T: Transport> Drop for Session<T> {
+    fn drop(&mut self) {
+        let mailbox: &Mailbox<Event> = &self.admission.mailbox;
+        for event in mailbox.close().into_iter().chain(self.events.drain(..)) {
+            if let Event::Grant(_, posted) = event {
+                self.target.receives.put_back(posted);
+            }
+        }
+        self.leave_phase();
+    }
+}

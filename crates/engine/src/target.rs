@@ -1,0 +1,188 @@
+//! What the sessions of one endpoint share: its regions, receives, limits and counters.
+
+use crate::{
+    config::{Limits, millis},
+    error::{Error, ErrorKind},
+    info::endpoint_info,
+    mailbox::Mailbox,
+    recv::{Event, Receives},
+    region::{Region, Registry},
+    stats::Stats,
+};
+use memlane_wire::{Preface, Status};
+use parking_lot::Mutex;
+use slab::Slab;
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// The serving side of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) registry: Registry,
+    pub(crate) receives: Receives,
+    pub(crate) limits: Limits,
+    pub(crate) stats: Arc<Stats>,
+    instance: [u8; 16],
+    address: Mutex<(String, u16)>,
+    sessions: Mutex<Sessions>,
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    mailboxes: Slab<Arc<Mailbox<Event>>>,
+    by_source: HashMap<IpAddr, u64>,
+    closed: bool,
+}
+
+/// The right to be one of an endpoint's sessions; gives its place back when dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) mailbox: Arc<Mailbox<Event>>,
+    target: Arc<Target>,
+    slot: usize,
+    source: IpAddr,
+}
+
+impl Target {
+    /// # Errors
+    /// `ERR_INTERNAL` when the system has no entropy.
+    pub(crate) fn new(limits: Limits) -> Result<Arc<Self>, Error> {
+        let stats = Arc::new(Stats::default());
+        Ok(Arc::new(Self {
+            registry: Registry::default(),
+            receives: Receives::new(&limits, Arc::clone(&stats)),
+            instance: random()?,
+            limits,
+            stats,
+            address: Mutex::default(),
+            sessions: Mutex::default(),
+            emptied: Notify::new(),
+        }))
+    }
+
+    /// The preface of a new connection, either way.
+    ///
+    /// # Errors
+    /// `ERR_INTERNAL` when the system has no entropy.
+    pub(crate) fn preface(&self) -> Result<Preface, Error> {
+        Ok(Preface {
+            lowest: Preface::VERSION,
+            highest: Preface::VERSION,
+            flags: 0,
+            token_hint: 0,
+            instance: self.instance,
+            nonce: random()?,
+        })
+    }
+
+    /// The endpoint info as JSON.
+    pub(crate) fn describe(&self) -> String {
+        let (host, port) = self.address.lock().clone();
+        endpoint_info(&host, port, &self.instance, &self.registry.list())
+    }
+
+    pub(crate) fn set_address(&self, host: String, port: u16) {
+        *self.address.lock() = (host, port);
+    }
+
+    /// Counters and limits as JSON.
+    pub(crate) fn stats(&self) -> String {
+        let limits = self.limits.list().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let open = self.sessions.lock().mailboxes.len() as u64;
+        // Numbers and fixed keys: there is nothing in it that JSON cannot say.
+        serde_json::to_string(&self.stats.snapshot(open, limits)).unwrap_or_default()
+    }
+
+    /// A place for one more connection; `None`, and a counter, when a limit is reached or the endpoint is closed.
+    pub(crate) fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<Admission> {
+        let source = from.ip();
+        let mut sessions = self.sessions.lock();
+        let of_source = sessions.by_source.get(&source).copied().unwrap_or(0);
+        let full = sessions.mailboxes.len() as u64 >= self.limits.max_connections
+            || of_source >= self.limits.max_connections_per_source;
+        if full || sessions.closed {
+            self.stats.refused.add(1);
+            if full {
+                self.stats.reject(Status::Limit);
+            }
+            return None;
+        }
+        self.stats.accepted.add(1);
+        let mailbox = Arc::new(Mailbox::default());
+        let slot = sessions.mailboxes.insert(Arc::clone(&mailbox));
+        *sessions.by_source.entry(source).or_default() += 1;
+        Some(Admission { mailbox, target: Arc::clone(self), slot, source })
+    }
+
+    /// Closes the region and resolves when nobody touches it any more: what is running may finish within the drain
+    /// time, then its connections are cut. `cut` does the same to our own operations.
+    pub(crate) async fn fence(&self, region: Arc<Region>, cut: impl FnOnce()) {
+        self.registry.close(&region);
+        self.receives.revoke();
+        let patience = millis(self.limits.drain_time);
+        if tokio::time::timeout(patience, Registry::fenced(Arc::clone(&region))).await.is_err() {
+            self.tell_sessions(|| Event::Revoke);
+            cut();
+            Registry::fenced(region).await;
+        }
+    }
+
+    fn tell_sessions(&self, event: impl Fn() -> Event) {
+        let mailboxes: Vec<_> =
+            self.sessions.lock().mailboxes.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect();
+        for mailbox in mailboxes {
+            // One that has ended already needs no telling.
+            let _ = mailbox.push(event());
+        }
+    }
+
+    /// Ends every session and admits no more.
+    pub(crate) fn close(&self) {
+        self.sessions.lock().closed = true;
+        for region in self.registry.list() {
+            self.registry.close(&region);
+        }
+        self.receives.close();
+        self.tell_sessions(|| Event::Close);
+    }
+
+    /// Resolves when no session is open. Cancel safe: nothing is lost on drop.
+    pub(crate) async fn sessions_ended(&self) {
+        loop {
+            let ended = self.emptied.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.sessions.lock().mailboxes.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut sessions = self.target.sessions.lock();
+        sessions.mailboxes.try_remove(self.slot);
+        if let Some(count) = sessions.by_source.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                sessions.by_source.remove(&self.source);
+            }
+        }
+        if sessions.mailboxes.is_empty() {
+            self.target.emptied.notify_waiters();
+        }
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::new(ErrorKind::Internal).detail(error.to_string()))?;
+    Ok(bytes)
+}

@@ -1,0 +1,4 @@
+//! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
+
+mod support;
+mod tcp;
