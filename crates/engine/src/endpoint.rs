@@ -42,7 +42,11 @@ impl Endpoint {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
     pub fn new(context: Context, limits: Limits) -> Result<Self, Error> {
-        Ok(Self { target: Target::new(limits)?, context, state: Mutex::default() })
+        Ok(Self {
+            target: Target::new(limits)?,
+            context,
+            state: Mutex::default(),
+        })
     }
 
     /// Resolves, binds once and accepts from then on; port 0 takes a free one. The ticket ends with `ERR_LISTEN` when the
@@ -93,7 +97,9 @@ impl Endpoint {
         // The miss is at once, the wait is not.
         target.registry.close(&region);
         self.context.runtime().spawn(async move {
-            target.fence(region, || peers.iter().for_each(|peer| peer.revoke())).await;
+            target
+                .fence(region, || peers.iter().for_each(|peer| peer.revoke()))
+                .await;
             ticket.complete(Ok(Done::Nothing));
         });
     }
@@ -113,7 +119,13 @@ impl Endpoint {
         if state.closed {
             return Err(Error::new(ErrorKind::Closed));
         }
-        let peer = Peer::new(host, port, mode, Arc::clone(&self.target), self.context.runtime().clone());
+        let peer = Peer::new(
+            host,
+            port,
+            mode,
+            Arc::clone(&self.target),
+            self.context.runtime().clone(),
+        );
         state.peers.retain(|peer| peer.strong_count() > 0);
         state.peers.push(Arc::downgrade(&peer));
         Ok(peer)
@@ -122,7 +134,12 @@ impl Endpoint {
     /// Posts a receive: the first message with this tag, or with any, is stored in `into`. With `exact` a message of
     /// another size fails it with `ERR_MESSAGE_SIZE`, and is consumed.
     pub fn recv(&self, into: Span, tag: Option<u64>, exact: bool, ticket: Ticket) {
-        self.target.receives.post(Posted { ticket, into, tag, exact });
+        self.target.receives.post(Posted {
+            ticket,
+            into,
+            tag,
+            exact,
+        });
     }
 
     /// Takes a receive back; false when its message is coming in already.
@@ -176,7 +193,12 @@ async fn accept(listener: TcpListener, target: Arc<Target>) {
                 pause = PATIENCE.0;
                 if let Some(admission) = target.admit(from) {
                     let io = TcpTransport::new(stream);
-                    tokio::spawn(Session::new(io, Arc::clone(&target), admission, from.to_string().into()));
+                    tokio::spawn(Session::new(
+                        io,
+                        Arc::clone(&target),
+                        admission,
+                        from.to_string().into(),
+                    ));
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}

@@ -93,7 +93,11 @@ error_table! {
 impl From<Status> for ErrorKind {
     /// The kind that a peer's refusal becomes here. `Ok` is no refusal: a peer that refuses with it broke the protocol.
     fn from(status: Status) -> Self {
-        Self::ALL.iter().copied().find(|kind| kind.status() == Some(status)).unwrap_or(Self::Protocol)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.status() == Some(status))
+            .unwrap_or(Self::Protocol)
     }
 }
 
@@ -113,7 +117,13 @@ struct Inner {
 impl Error {
     /// An error of `kind` and nothing more.
     pub fn new(kind: ErrorKind) -> Self {
-        Self(Box::new(Inner { kind, detail: None, operation: None, peer: None, outcome_unknown: false }))
+        Self(Box::new(Inner {
+            kind,
+            detail: None,
+            operation: None,
+            peer: None,
+            outcome_unknown: false,
+        }))
     }
 
     pub(crate) fn io(kind: ErrorKind, error: &io::Error) -> Self {
@@ -125,11 +135,15 @@ impl Error {
         self
     }
 
+    pub(crate) fn during(mut self, operation: &'static str) -> Self {
+        self.0.operation.get_or_insert(operation);
+        self
+    }
+
     /// Names the operation and the peer, where nobody closer to it has.
     pub(crate) fn at(mut self, operation: &'static str, peer: &Arc<str>) -> Self {
-        self.0.operation.get_or_insert(operation);
         self.0.peer.get_or_insert_with(|| Arc::clone(peer));
-        self
+        self.during(operation)
     }
 
     pub(crate) fn outcome_unknown(mut self) -> Self {
@@ -190,7 +204,10 @@ mod tests {
     #[test]
     fn every_refusal_on_the_wire_has_exactly_one_kind() {
         for &status in Status::ALL {
-            let kinds = ErrorKind::ALL.iter().filter(|kind| kind.status() == Some(status)).count();
+            let kinds = ErrorKind::ALL
+                .iter()
+                .filter(|kind| kind.status() == Some(status))
+                .count();
             assert_eq!(kinds, usize::from(status != Status::Ok), "{status:?}");
         }
     }
@@ -205,7 +222,12 @@ mod tests {
 
     #[test]
     fn an_error_names_the_operation_and_the_peer() {
-        let error = Error::new(ErrorKind::PeerClosed).detail("reset").at("read", &"10.0.0.1:7400".into());
-        assert_eq!(error.to_string(), "read to 10.0.0.1:7400: the peer closed the connection: reset");
+        let error = Error::new(ErrorKind::PeerClosed)
+            .detail("reset")
+            .at("read", &"10.0.0.1:7400".into());
+        assert_eq!(
+            error.to_string(),
+            "read to 10.0.0.1:7400: the peer closed the connection: reset"
+        );
     }
 }

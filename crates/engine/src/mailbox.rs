@@ -19,7 +19,13 @@ struct State<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { items: Vec::new(), sleeper: None, closed: false }) }
+        Self {
+            state: Mutex::new(State {
+                items: Vec::new(),
+                sleeper: None,
+                closed: false,
+            }),
+        }
     }
 }
 

@@ -66,7 +66,11 @@ pub struct Ticket {
 impl Ticket {
     /// A ticket for the operation that the caller calls `id`, unique among those of this sink that are open.
     pub fn new(sink: Arc<dyn CompletionSink>, id: u64, operation: &'static str) -> Self {
-        Self { sink: Some(sink), id, operation }
+        Self {
+            sink: Some(sink),
+            id,
+            operation,
+        }
     }
 
     /// What the operation is called in errors.
@@ -103,14 +107,18 @@ impl Ticket {
     }
 
     pub(crate) fn is(&self, key: &OperationKey) -> bool {
-        self.id == key.id && self.sink.as_ref().is_some_and(|sink| std::ptr::addr_eq(Arc::as_ptr(sink), Arc::as_ptr(&key.sink)))
+        self.id == key.id
+            && self
+                .sink
+                .as_ref()
+                .is_some_and(|sink| std::ptr::addr_eq(Arc::as_ptr(sink), Arc::as_ptr(&key.sink)))
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(sink) = self.sink.take() {
-            let result = Err(Error::new(ErrorKind::Closed));
+            let result = Err(Error::new(ErrorKind::Closed).during(self.operation));
             sink.complete(Completion { id: self.id, result });
         }
     }
@@ -221,7 +229,11 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn new(ticket: Ticket, pieces: u32, total: u64) -> Arc<Self> {
-        Arc::new(Self { open: AtomicU32::new(pieces), total, state: Mutex::new((Some(ticket), None)) })
+        Arc::new(Self {
+            open: AtomicU32::new(pieces),
+            total,
+            state: Mutex::new((Some(ticket), None)),
+        })
     }
 
     /// What a piece has failed with already, so that the others need not start.

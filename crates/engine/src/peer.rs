@@ -40,9 +40,16 @@ struct OpenLane {
 
 impl Peer {
     pub(crate) fn new(host: &str, port: u16, mode: Mode, target: Arc<Target>, runtime: Handle) -> Arc<Self> {
-        let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let name = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
         Arc::new(Self {
-            remote: Remote { name: name.into(), stats: Arc::clone(&target.stats) },
+            remote: Remote {
+                name: name.into(),
+                stats: Arc::clone(&target.stats),
+            },
             host: host.to_owned(),
             port,
             mode,
@@ -86,11 +93,15 @@ impl Peer {
     fn open_lane(&self, commands: Arc<Mailbox<Command>>) -> OpenLane {
         let (host, port, target) = (self.host.clone(), self.port, Arc::clone(&self.target));
         let dial: Dial<TcpTransport> = Box::pin(async move {
-            dial(&host, port, &target.limits).await.map_err(|error| Error::io(ErrorKind::Connect, &error))
+            dial(&host, port, &target.limits)
+                .await
+                .map_err(|error| Error::io(ErrorKind::Connect, &error))
         });
         let (remote, target, mode) = (self.remote.clone(), Arc::clone(&self.target), self.mode);
         let given = Arc::clone(&commands);
-        let task = self.runtime.spawn(async move { Lane::new(given, dial, mode, remote, target).await });
+        let task = self
+            .runtime
+            .spawn(async move { Lane::new(given, dial, mode, remote, target).await });
         OpenLane { commands, task }
     }
 

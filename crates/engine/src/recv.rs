@@ -97,7 +97,11 @@ enum Place {
 
 impl Receives {
     pub(crate) fn new(limits: &Limits, stats: Arc<Stats>) -> Self {
-        Self { state: Mutex::default(), limits: limits.clone(), stats }
+        Self {
+            state: Mutex::default(),
+            limits: limits.clone(),
+            stats,
+        }
     }
 
     /// Posts a receive: it takes the first message that is already there, or waits for one.
@@ -149,10 +153,15 @@ impl Receives {
     }
 
     fn hand_over(&self, posted: Posted, message: Unexpected) {
-        let State::Kept { bytes, .. } = message.state else { return self.put_back(posted) };
+        let State::Kept { bytes, .. } = message.state else {
+            return self.put_back(posted);
+        };
         let status = self.deliver(posted, message.tag, &bytes, &message.sender.from);
         // The sender may be gone by now; then nobody waits for the answer.
-        let _ = message.sender.mailbox.push(Event::Answer { sequence: message.sender.sequence, status });
+        let _ = message.sender.mailbox.push(Event::Answer {
+            sequence: message.sender.sequence,
+            status,
+        });
     }
 
     fn deliver(&self, posted: Posted, tag: u64, bytes: &Span, from: &Arc<str>) -> Status {
@@ -167,14 +176,20 @@ impl Receives {
     pub(crate) fn complete(&self, posted: Posted, tag: u64, size: u64, from: &Arc<str>) -> Status {
         let room = posted.into.len() as u64;
         if posted.exact && size != room {
-            let error = Error::new(ErrorKind::MessageSize).detail(format!("{size} bytes came, exactly {room} were wanted"));
+            let error =
+                Error::new(ErrorKind::MessageSize).detail(format!("{size} bytes came, exactly {room} were wanted"));
             posted.ticket.fail(error, from);
             return Status::MessageSize;
         }
         let bytes = size.min(room);
         self.stats.receives.add(1);
         self.stats.bytes_received.add(bytes);
-        let message = Message { bytes, message_bytes: size, tag, from: from.to_string() };
+        let message = Message {
+            bytes,
+            message_bytes: size,
+            tag,
+            from: from.to_string(),
+        };
         posted.ticket.complete(Ok(Done::Message(Box::new(message))));
         if size > room { Status::MessageSize } else { Status::Ok }
     }
@@ -215,7 +230,9 @@ impl Receives {
     /// The connection of a message that is not complete has ended, or its time is up: nobody gets it.
     pub(crate) fn abandon(&self, key: MessageKey) {
         let mut state = self.state.lock();
-        let Some(index) = state.unexpected.index(key) else { return };
+        let Some(index) = state.unexpected.index(key) else {
+            return;
+        };
         let message = state.unexpected.remove(index);
         state.unexpected.promote(&self.limits);
         drop(state);
@@ -262,7 +279,9 @@ impl Receives {
         state.posted = rest;
         drop(state);
         for receive in revoked {
-            receive.ticket.complete(Err(Error::new(ErrorKind::Closed).detail("the local region was closed")));
+            receive
+                .ticket
+                .complete(Err(Error::new(ErrorKind::Closed).detail("the local region was closed")));
         }
     }
 

@@ -82,11 +82,19 @@ impl Stats {
             rejected: Status::ALL
                 .iter()
                 .filter(|status| **status != Status::Ok)
-                .map(|status| (status.name().to_owned(), self.rejected[status.wire() as usize].value().into()))
+                .map(|status| {
+                    (
+                        status.name().to_owned(),
+                        self.rejected[status.wire() as usize].value().into(),
+                    )
+                })
                 .collect(),
             protocol_errors: self.protocol_errors.value(),
             auth_failures: self.auth_failures.value(),
-            lanes: Lanes { dialled: self.lanes_dialled.value(), poisoned: self.lanes_poisoned.value() },
+            lanes: Lanes {
+                dialled: self.lanes_dialled.value(),
+                poisoned: self.lanes_poisoned.value(),
+            },
             limits,
         }
     }

@@ -92,7 +92,12 @@ impl Target {
 
     /// Counters and limits as JSON.
     pub(crate) fn stats(&self) -> String {
-        let limits = self.limits.list().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let limits = self
+            .limits
+            .list()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
         let open = self.sessions.lock().mailboxes.len() as u64;
         // Numbers and fixed keys: there is nothing in it that JSON cannot say.
         serde_json::to_string(&self.stats.snapshot(open, limits)).unwrap_or_default()
@@ -116,7 +121,12 @@ impl Target {
         let mailbox = Arc::new(Mailbox::default());
         let slot = sessions.mailboxes.insert(Arc::clone(&mailbox));
         *sessions.by_source.entry(source).or_default() += 1;
-        Some(Admission { mailbox, target: Arc::clone(self), slot, source })
+        Some(Admission {
+            mailbox,
+            target: Arc::clone(self),
+            slot,
+            source,
+        })
     }
 
     /// Closes the region and resolves when nobody touches it any more: what is running may finish within the drain
@@ -125,7 +135,10 @@ impl Target {
         self.registry.close(&region);
         self.receives.revoke();
         let patience = millis(self.limits.drain_time);
-        if tokio::time::timeout(patience, Registry::fenced(Arc::clone(&region))).await.is_err() {
+        if tokio::time::timeout(patience, Registry::fenced(Arc::clone(&region)))
+            .await
+            .is_err()
+        {
             self.tell_sessions(|| Event::Revoke);
             cut();
             Registry::fenced(region).await;
@@ -133,8 +146,13 @@ impl Target {
     }
 
     fn tell_sessions(&self, event: impl Fn() -> Event) {
-        let mailboxes: Vec<_> =
-            self.sessions.lock().mailboxes.iter().map(|(_, mailbox)| Arc::clone(mailbox)).collect();
+        let mailboxes: Vec<_> = self
+            .sessions
+            .lock()
+            .mailboxes
+            .iter()
+            .map(|(_, mailbox)| Arc::clone(mailbox))
+            .collect();
         for mailbox in mailboxes {
             // One that has ended already needs no telling.
             let _ = mailbox.push(event());

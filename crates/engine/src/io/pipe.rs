@@ -25,7 +25,11 @@ pub(crate) struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { step: usize::MAX, room: 256 << 10, cut_after: None }
+        Self {
+            step: usize::MAX,
+            room: 256 << 10,
+            cut_after: None,
+        }
     }
 }
 
@@ -58,8 +62,16 @@ pub(crate) fn pipe(first: Behaviour, second: Behaviour) -> (Pipe, Pipe) {
     let there = Arc::new(Mutex::new(Direction::default()));
     let back = Arc::new(Mutex::new(Direction::default()));
     (
-        Pipe { incoming: Arc::clone(&back), outgoing: Arc::clone(&there), behaviour: first },
-        Pipe { incoming: there, outgoing: back, behaviour: second },
+        Pipe {
+            incoming: Arc::clone(&back),
+            outgoing: Arc::clone(&there),
+            behaviour: first,
+        },
+        Pipe {
+            incoming: there,
+            outgoing: back,
+            behaviour: second,
+        },
     )
 }
 
@@ -75,7 +87,10 @@ impl Transport for Pipe {
         }
         let mut total = 0;
         for segment in segments {
-            let most = segment.len().min(self.behaviour.step - total).min(direction.bytes.len());
+            let most = segment
+                .len()
+                .min(self.behaviour.step - total)
+                .min(direction.bytes.len());
             let bytes: Vec<u8> = direction.bytes.drain(..most).collect();
             total += segment.fill(&bytes);
         }

@@ -21,7 +21,10 @@ unsafe impl Send for RecvSegment<'_> {}
 unsafe impl Send for SendSegment<'_> {}
 
 fn iovec(base: *mut u8, len: usize) -> libc::iovec {
-    libc::iovec { iov_base: base.cast(), iov_len: len }
+    libc::iovec {
+        iov_base: base.cast(),
+        iov_len: len,
+    }
 }
 
 impl<'a> RecvSegment<'a> {
@@ -50,7 +53,13 @@ impl<'a> RecvSegment<'a> {
 }
 
 impl<'a> SendSegment<'a> {
-    pub(crate) const EMPTY: Self = Self(libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }, PhantomData);
+    pub(crate) const EMPTY: Self = Self(
+        libc::iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 0,
+        },
+        PhantomData,
+    );
 
     pub(crate) fn bytes(bytes: &'a [u8]) -> Self {
         Self(iovec(bytes.as_ptr().cast_mut(), bytes.len()), PhantomData)

@@ -78,7 +78,11 @@ impl SendQueue {
 
     /// Whether a body that is still to be sent belongs to a region that is being closed.
     pub(crate) fn has_revoked_body(&self) -> bool {
-        self.spans > 0 && self.chunks.iter().any(|chunk| matches!(chunk, Chunk::Body { span, .. } if span.is_revoked()))
+        self.spans > 0
+            && self
+                .chunks
+                .iter()
+                .any(|chunk| matches!(chunk, Chunk::Body { span, .. } if span.is_revoked()))
     }
 
     /// Forgets what was not sent and lets go of all memory.

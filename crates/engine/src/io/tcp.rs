@@ -67,14 +67,16 @@ impl TcpTransport {
         mut call: impl FnMut(i32) -> io::Result<usize>,
     ) -> Option<io::Result<usize>> {
         let mut short = None;
-        let result = self.0.try_io(interest, || loop {
-            match call(self.0.as_raw_fd()) {
-                Ok(count) if count > 0 && count < wanted => {
-                    short = Some(count);
-                    return Err(io::ErrorKind::WouldBlock.into());
+        let result = self.0.try_io(interest, || {
+            loop {
+                match call(self.0.as_raw_fd()) {
+                    Ok(count) if count > 0 && count < wanted => {
+                        short = Some(count);
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => return result,
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
             }
         });
         match (short, result) {
@@ -86,7 +88,11 @@ impl TcpTransport {
 }
 
 fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     // Before connect and listen, or the window cannot scale to it. The system may grant less.
     if let Ok(size @ 1..) = u32::try_from(limits.send_buffer) {
         socket.set_send_buffer_size(size)?;

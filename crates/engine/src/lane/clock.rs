@@ -57,29 +57,46 @@ impl<T: Transport> Lane<T> {
         match (&self.link, &self.incoming) {
             (Link::Dialling(_), _) => Err(connect("no connection within the connect timeout")),
             (_, Incoming::Preface) => Err(connect("no answer within the handshake timeout")),
-            _ if self.send_error.is_some() => {
-                Err(self.send_error.take().unwrap_or_else(|| Error::new(ErrorKind::PeerClosed)).into())
-            }
+            _ if self.send_error.is_some() => Err(self
+                .send_error
+                .take()
+                .unwrap_or_else(|| Error::new(ErrorKind::PeerClosed))
+                .into()),
             _ if self.is_idle() => {
                 // An operation that came in this very moment keeps the lane.
-                if self.commands.close_if_empty() { Err(End::Idle) } else { self.take_commands() }
+                if self.commands.close_if_empty() {
+                    Err(End::Idle)
+                } else {
+                    self.take_commands()
+                }
             }
             _ if self.inflight.only_sends() && self.tx.pending() == 0 && self.inflight.len() > 0 => {
                 // A message's answer may take as long as its receive; its own deadline is the one that counts.
                 self.moved = now;
                 Ok(())
             }
-            _ if self.stalled(now) => {
-                Err(Error::new(ErrorKind::Timeout).detail("no byte moved within the progress timeout").into())
-            }
+            _ if self.stalled(now) => Err(Error::new(ErrorKind::Timeout)
+                .detail("no byte moved within the progress timeout")
+                .into()),
             _ => Ok(()),
         }
     }
 
     fn earliest_deadline(&mut self) -> Option<Instant> {
         let on_the_wire = self.inflight.iter_mut().chain(self.incoming.slot_mut());
-        let waiting = on_the_wire.filter(|slot| slot.waiter.is_some()).filter_map(|slot| slot.deadline).min();
-        let leaving = self.departures.iter().filter(|one| one.waiter.is_some()).filter_map(|one| one.deadline).min();
-        [waiting, leaving, self.queue.earliest_deadline()].into_iter().flatten().min()
+        let waiting = on_the_wire
+            .filter(|slot| slot.waiter.is_some())
+            .filter_map(|slot| slot.deadline)
+            .min();
+        let leaving = self
+            .departures
+            .iter()
+            .filter(|one| one.waiter.is_some())
+            .filter_map(|one| one.deadline)
+            .min();
+        [waiting, leaving, self.queue.earliest_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -21,13 +21,21 @@ impl<T: Transport> Lane<T> {
         let remote = &self.remote;
         let outstanding = self.inflight.iter_mut().chain(self.incoming.slot_mut());
         for slot in outstanding {
-            if slot.waiter.as_ref().is_some_and(|waiter| wanted.takes(waiter, slot.deadline, slot.into.as_ref())) {
+            if slot
+                .waiter
+                .as_ref()
+                .is_some_and(|waiter| wanted.takes(waiter, slot.deadline, slot.into.as_ref()))
+            {
                 half_sent |= slot.opcode != Opcode::Read && slot.end > held_from;
                 abandon(slot, wanted.error(), remote);
             }
         }
         for departure in &mut self.departures {
-            if departure.waiter.as_ref().is_some_and(|waiter| wanted.takes(waiter, departure.deadline, None)) {
+            if departure
+                .waiter
+                .as_ref()
+                .is_some_and(|waiter| wanted.takes(waiter, departure.deadline, None))
+            {
                 half_sent |= departure.end > held_from;
                 if let Some(waiter) = departure.waiter.take() {
                     waiter.end(Err(wanted.error().outcome_unknown()), remote);
@@ -83,6 +91,13 @@ fn abandon(slot: &mut Slot, error: Error, remote: &Remote) {
     slot.into = None;
     if let Some(waiter) = slot.waiter.take() {
         let changes_the_peer = matches!(slot.opcode, Opcode::Write | Opcode::Send);
-        waiter.end(Err(if changes_the_peer { error.outcome_unknown() } else { error }), remote);
+        waiter.end(
+            Err(if changes_the_peer {
+                error.outcome_unknown()
+            } else {
+                error
+            }),
+            remote,
+        );
     }
 }

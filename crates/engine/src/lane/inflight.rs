@@ -74,9 +74,18 @@ impl InFlight {
     /// Takes out the request that a status frame names. `sent` is the position up to which we have sent.
     pub(crate) fn answer(&mut self, sequence: u32, ok: bool, sent: u64) -> Result<Slot, Violation> {
         let index = sequence.wrapping_sub(self.first) as usize;
-        let slot = self.slots.get(index).and_then(Option::as_ref).ok_or(Violation::UnknownSequence)?;
+        let slot = self
+            .slots
+            .get(index)
+            .and_then(Option::as_ref)
+            .ok_or(Violation::UnknownSequence)?;
         let in_turn = slot.opcode == Opcode::Send
-            || self.slots.iter().take(index).flatten().all(|earlier| earlier.opcode == Opcode::Send);
+            || self
+                .slots
+                .iter()
+                .take(index)
+                .flatten()
+                .all(|earlier| earlier.opcode == Opcode::Send);
         if !in_turn {
             return Err(Violation::OutOfOrder);
         }
@@ -119,7 +128,14 @@ mod tests {
     use super::*;
 
     fn slot(opcode: Opcode, end: u64) -> Slot {
-        Slot { opcode, waiter: None, into: None, len: 10, end, deadline: None }
+        Slot {
+            opcode,
+            waiter: None,
+            into: None,
+            len: 10,
+            end,
+            deadline: None,
+        }
     }
 
     fn table(opcodes: &[Opcode]) -> InFlight {
@@ -164,7 +180,10 @@ mod tests {
 
     #[test]
     fn sequences_wrap() {
-        let mut table = InFlight { first: u32::MAX, ..InFlight::default() };
+        let mut table = InFlight {
+            first: u32::MAX,
+            ..InFlight::default()
+        };
         table.push(slot(Opcode::Read, 0));
         table.push(slot(Opcode::Read, 0));
         assert!(table.answer(u32::MAX, true, 0).is_ok());

@@ -148,8 +148,12 @@ impl<T: Transport> Lane<T> {
 
     /// Whether the connection stands; dials on otherwise.
     fn poll_link(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
-        let Link::Dialling(dial) = &mut self.link else { return Ok(true) };
-        let Poll::Ready(io) = dial.as_mut().poll(cx) else { return Ok(false) };
+        let Link::Dialling(dial) = &mut self.link else {
+            return Ok(true);
+        };
+        let Poll::Ready(io) = dial.as_mut().poll(cx) else {
+            return Ok(false);
+        };
         self.link = Link::Up(io?);
         self.moved = Instant::now();
         self.began = self.moved;

@@ -88,11 +88,24 @@ impl Queue {
                     && addr.checked_add(span.len() as u64).is_some() =>
             {
                 let parts = Parts::new(operation.ticket, pieces(span.len()), span.len() as u64);
-                self.bulk.push_back(Bulk { opcode, addr, span, next: 0, parts, deadline });
+                self.bulk.push_back(Bulk {
+                    opcode,
+                    addr,
+                    span,
+                    next: 0,
+                    parts,
+                    deadline,
+                });
             }
             span => {
                 let waiter = Waiter::Whole(operation.ticket);
-                self.small.push_back(Piece { opcode, addr, span, waiter, deadline });
+                self.small.push_back(Piece {
+                    opcode,
+                    addr,
+                    span,
+                    waiter,
+                    deadline,
+                });
             }
         }
     }
@@ -127,7 +140,10 @@ impl Queue {
 
     /// Ends the queued operations that `wanted` names.
     pub(crate) fn give_up(&mut self, wanted: &GiveUp<'_>, remote: &Remote) {
-        let (late, rest) = self.small.drain(..).partition(|piece| wanted.takes(&piece.waiter, piece.deadline, piece.span.as_ref()));
+        let (late, rest) = self
+            .small
+            .drain(..)
+            .partition(|piece| wanted.takes(&piece.waiter, piece.deadline, piece.span.as_ref()));
         self.small = rest;
         let late: VecDeque<Piece> = late;
         for piece in late {
@@ -145,7 +161,12 @@ impl Queue {
     }
 
     pub(crate) fn earliest_deadline(&self) -> Option<Instant> {
-        self.small.iter().map(|piece| piece.deadline).chain(self.bulk.iter().map(|bulk| bulk.deadline)).flatten().min()
+        self.small
+            .iter()
+            .map(|piece| piece.deadline)
+            .chain(self.bulk.iter().map(|bulk| bulk.deadline))
+            .flatten()
+            .min()
     }
 }
 

@@ -22,9 +22,16 @@ pub(super) enum Incoming {
     /// Of a status frame; on the legacy wire, of the body of the oldest READ.
     Answer,
     /// Of a READ's body. Without `into` the operation was given up and the bytes go nowhere.
-    Body { slot: Slot, at: u64 },
+    Body {
+        slot: Slot,
+        at: u64,
+    },
     DescribeLength(Slot),
-    Text { slot: Slot, text: Vec<u8>, length: usize },
+    Text {
+        slot: Slot,
+        text: Vec<u8>,
+        length: usize,
+    },
 }
 
 impl Incoming {
@@ -74,15 +81,20 @@ impl<T: Transport> Lane<T> {
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let Link::Up(io) = &self.link else { return Ok(0) };
         let straight: Option<(&Span, usize)> = match &self.incoming {
-            Incoming::Body { slot: Slot { into: Some(into), .. }, at } if self.rx.len() == 0 => {
-                Some((into, *at as usize))
-            }
+            Incoming::Body {
+                slot: Slot { into: Some(into), .. },
+                at,
+            } if self.rx.len() == 0 => Some((into, *at as usize)),
             _ => None,
         };
         let moved = match straight {
             Some((into, at)) => {
-                let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, io, cx) else { return Ok(0) };
-                let Some(stored) = stored.map_err(|error| self.lost(&error))? else { return Err(self.hung_up().into()) };
+                let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, io, cx) else {
+                    return Ok(0);
+                };
+                let Some(stored) = stored.map_err(|error| self.lost(&error))? else {
+                    return Err(self.hung_up().into());
+                };
                 if let Incoming::Body { at, .. } = &mut self.incoming {
                     *at += stored as u64;
                 }
@@ -100,7 +112,9 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
-        self.send_error.take().unwrap_or_else(|| Error::io(ErrorKind::PeerClosed, error))
+        self.send_error
+            .take()
+            .unwrap_or_else(|| Error::io(ErrorKind::PeerClosed, error))
     }
 
     fn hung_up(&mut self) -> Error {
@@ -108,7 +122,9 @@ impl<T: Transport> Lane<T> {
             return Error::new(ErrorKind::Connect)
                 .detail("the peer hung up in the handshake: it speaks no native wire, or refused this connection");
         }
-        self.send_error.take().unwrap_or_else(|| Error::new(ErrorKind::PeerClosed))
+        self.send_error
+            .take()
+            .unwrap_or_else(|| Error::new(ErrorKind::PeerClosed))
     }
 
     /// Whether it came further.
@@ -133,13 +149,19 @@ impl<T: Transport> Lane<T> {
                 let count = (*length - text.len()).min(self.rx.len());
                 text.extend_from_slice(&self.rx.bytes()[..count]);
                 self.rx.consume(count);
-                if text.len() < *length { Ok(false) } else { self.finish_text() }
+                if text.len() < *length {
+                    Ok(false)
+                } else {
+                    self.finish_text()
+                }
             }
         }
     }
 
     fn handle_preface(&mut self) -> Result<bool, Error> {
-        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else { return Ok(false) };
+        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
+            return Ok(false);
+        };
         let preface = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
         let preface = preface.map_err(|error| violation(&error.to_string()))?;
         self.rx.consume(Preface::LEN);
@@ -152,10 +174,14 @@ impl<T: Transport> Lane<T> {
     }
 
     fn handle_status(&mut self) -> Result<bool, Error> {
-        let Some(frame) = StatusFrame::take(self.rx.bytes()) else { return Ok(false) };
+        let Some(frame) = StatusFrame::take(self.rx.bytes()) else {
+            return Ok(false);
+        };
         self.rx.consume(StatusFrame::LEN);
         let status = frame.status().ok_or_else(|| violation("a status that no table has"))?;
-        let slot = self.inflight.answer(frame.sequence, status == Status::Ok, self.tx.sent())?;
+        let slot = self
+            .inflight
+            .answer(frame.sequence, status == Status::Ok, self.tx.sent())?;
         if status == Status::Ok {
             self.granted(slot);
         } else {
@@ -186,8 +212,12 @@ impl<T: Transport> Lane<T> {
         if slot.end <= self.tx.sent() {
             return self.end(slot.waiter, Err(error));
         }
-        let departure =
-            Departure { end: slot.end, waiter: slot.waiter, result: Err(error), deadline: slot.deadline };
+        let departure = Departure {
+            end: slot.end,
+            waiter: slot.waiter,
+            result: Err(error),
+            deadline: slot.deadline,
+        };
         // In order of their ends: refusals come in request order, but for SENDs.
         let place = self.departures.partition_point(|earlier| earlier.end <= departure.end);
         self.departures.insert(place, departure);
@@ -197,7 +227,10 @@ impl<T: Transport> Lane<T> {
         if self.rx.len() == 0 {
             return Ok(false);
         }
-        let slot = self.inflight.oldest().ok_or_else(|| violation("bytes that nobody asked for"))?;
+        let slot = self
+            .inflight
+            .oldest()
+            .ok_or_else(|| violation("bytes that nobody asked for"))?;
         self.incoming = Incoming::Body { slot, at: 0 };
         Ok(true)
     }
@@ -213,13 +246,19 @@ impl<T: Transport> Lane<T> {
     }
 
     fn handle_describe_length(&mut self) -> Result<bool, Error> {
-        let Some(length) = DescribeLength::take(self.rx.bytes()) else { return Ok(false) };
+        let Some(length) = DescribeLength::take(self.rx.bytes()) else {
+            return Ok(false);
+        };
         self.rx.consume(DescribeLength::LEN);
         if !length.is_allowed() {
             return Err(violation("an endpoint info of more than 1 MiB"));
         }
         if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
-            self.incoming = Incoming::Text { slot, text: Vec::new(), length: length.0 as usize };
+            self.incoming = Incoming::Text {
+                slot,
+                text: Vec::new(),
+                length: length.0 as usize,
+            };
         }
         Ok(true)
     }

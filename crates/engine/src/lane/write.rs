@@ -32,7 +32,9 @@ impl<T: Transport> Lane<T> {
     pub(super) fn issue(&mut self) {
         while self.incoming.is_open() && self.send_error.is_none() && !self.tx.is_full() && !self.tx.has_body() {
             let bulk_may_go = self.inflight.bytes() < WINDOW_BYTES;
-            let Some(piece) = self.queue.next(bulk_may_go, &self.remote) else { return };
+            let Some(piece) = self.queue.next(bulk_may_go, &self.remote) else {
+                return;
+            };
             self.put(piece);
         }
     }
@@ -53,9 +55,21 @@ impl<T: Transport> Lane<T> {
         if self.mode == Mode::Legacy && piece.opcode != Opcode::Read {
             self.count(piece.opcode, len);
             let result = Ok(Done::Bytes(len));
-            return self.departures.push_back(Departure { end, waiter, result, deadline: piece.deadline });
+            return self.departures.push_back(Departure {
+                end,
+                waiter,
+                result,
+                deadline: piece.deadline,
+            });
         }
-        self.inflight.push(Slot { opcode: piece.opcode, waiter, into, len, end, deadline: piece.deadline });
+        self.inflight.push(Slot {
+            opcode: piece.opcode,
+            waiter,
+            into,
+            len,
+            end,
+            deadline: piece.deadline,
+        });
     }
 
     /// Sends as far as the socket takes it; a failure is kept until the peer's last words are read.
@@ -77,7 +91,10 @@ impl<T: Transport> Lane<T> {
 
     /// Ends the requests that have left.
     pub(super) fn settle_departures(&mut self) {
-        while self.departures.front().is_some_and(|departure| departure.end <= self.tx.sent())
+        while self
+            .departures
+            .front()
+            .is_some_and(|departure| departure.end <= self.tx.sent())
             && let Some(departure) = self.departures.pop_front()
             && let Some(waiter) = departure.waiter
         {

@@ -41,8 +41,18 @@ impl UnexpectedQueue {
         self.last_key += 1;
         let key = self.last_key;
         let keep = self.fits(size, limits);
-        let state = if keep { State::Filling { claimed: None } } else { State::Parked };
-        self.messages.push_back(Unexpected { key, tag, size, sender: sender.clone(), state });
+        let state = if keep {
+            State::Filling { claimed: None }
+        } else {
+            State::Parked
+        };
+        self.messages.push_back(Unexpected {
+            key,
+            tag,
+            size,
+            sender: sender.clone(),
+            state,
+        });
         if keep {
             self.bytes += size;
             self.count += 1;
@@ -53,8 +63,7 @@ impl UnexpectedQueue {
     }
 
     fn fits(&self, size: u64, limits: &Limits) -> bool {
-        self.count < limits.max_unexpected_messages
-            && size <= limits.max_unexpected_bytes.saturating_sub(self.bytes)
+        self.count < limits.max_unexpected_messages && size <= limits.max_unexpected_bytes.saturating_sub(self.bytes)
     }
 
     /// The first message from `after` on that no receive has claimed and whose tag `wanted` accepts.
@@ -69,7 +78,10 @@ impl UnexpectedQueue {
 
     /// Takes a message out, and its bytes off the count.
     pub(super) fn remove(&mut self, index: usize) -> Unexpected {
-        let message = self.messages.remove(index).expect("callers take the index from this queue under one lock");
+        let message = self
+            .messages
+            .remove(index)
+            .expect("callers take the index from this queue under one lock");
         if !matches!(message.state, State::Parked) {
             self.bytes -= message.size;
             self.count -= 1;

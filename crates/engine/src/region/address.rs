@@ -30,7 +30,10 @@ fn reserve_in(reserved: &mut BTreeMap<u64, u64>, len: u64, mut random: impl FnMu
     for _ in 0..64 {
         let start = random()? % room / PAGE * PAGE;
         let end = start + len + 2 * GUARD;
-        let free = reserved.range(..end).next_back().is_none_or(|(_, &before)| before <= start);
+        let free = reserved
+            .range(..end)
+            .next_back()
+            .is_none_or(|(_, &before)| before <= start);
         if free {
             reserved.insert(start, end);
             return Some(start + GUARD);
@@ -50,7 +53,11 @@ mod tests {
         for pair in taken.windows(2) {
             assert!(pair[0].0 + pair[0].1 + GUARD <= pair[1].0);
         }
-        assert!(taken.iter().all(|&(base, len)| base % PAGE == 0 && base >= GUARD && base + len < END));
+        assert!(
+            taken
+                .iter()
+                .all(|&(base, len)| base % PAGE == 0 && base >= GUARD && base + len < END)
+        );
     }
 
     #[test]

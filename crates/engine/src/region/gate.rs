@@ -20,7 +20,9 @@ impl Gate {
     /// A lease, or `None` once the gate is closed.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Lease> {
         self.state
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |state| (state & CLOSED == 0).then_some(state + 1))
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |state| {
+                (state & CLOSED == 0).then_some(state + 1)
+            })
             .ok()
             .map(|_| Lease(Arc::clone(self)))
     }

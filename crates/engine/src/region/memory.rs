@@ -16,7 +16,10 @@ pub struct Memory {
 
 enum Backing {
     /// An anonymous mapping of ours: `start` and `total` include the guard pages.
-    Mapped { start: NonNull<u8>, total: usize },
+    Mapped {
+        start: NonNull<u8>,
+        total: usize,
+    },
     /// The process heap, for bytes that live as long as one operation.
     Heap(std::alloc::Layout),
     Empty,
@@ -40,26 +43,45 @@ impl Memory {
     pub fn mapped(len: usize) -> io::Result<Arc<Self>> {
         let page = page_size();
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-        let body = len.checked_next_multiple_of(page).filter(|&n| n > 0).ok_or_else(invalid)?;
+        let body = len
+            .checked_next_multiple_of(page)
+            .filter(|&n| n > 0)
+            .ok_or_else(invalid)?;
         // Huge pages need their own alignment; the slack before them stays inaccessible and is a guard too.
         let align = if body >= HUGE_PAGE { HUGE_PAGE } else { page };
-        let total = body.checked_add(align).and_then(|n| n.checked_add(page)).ok_or_else(invalid)?;
+        let total = body
+            .checked_add(align)
+            .and_then(|n| n.checked_add(page))
+            .ok_or_else(invalid)?;
         if total > isize::MAX as usize {
             return Err(invalid());
         }
         // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that exists.
         let start = unsafe {
-            libc::mmap(ptr::null_mut(), total, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+            libc::mmap(
+                ptr::null_mut(),
+                total,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
         };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let Some(start) = NonNull::new(start.cast::<u8>()) else { return Err(invalid()) };
+        let Some(start) = NonNull::new(start.cast::<u8>()) else {
+            return Err(invalid());
+        };
         let lead = (start.as_ptr() as usize + page).next_multiple_of(align) - start.as_ptr() as usize;
         // SAFETY: lead is at most align + page - 1 rounded to a page and lead + body + page <= total, since start is
         // page-aligned: the pointer stays inside the mapping.
         let base = unsafe { start.add(lead) };
-        let memory = Self { base, len, backing: Backing::Mapped { start, total } };
+        let memory = Self {
+            base,
+            len,
+            backing: Backing::Mapped { start, total },
+        };
         memory.populate(body)?;
         Ok(Arc::new(memory))
     }
@@ -100,13 +122,21 @@ impl Memory {
     /// `OutOfMemory` when the heap has no such block.
     pub fn private(len: usize) -> io::Result<Arc<Self>> {
         if len == 0 {
-            return Ok(Arc::new(Self { base: NonNull::dangling(), len: 0, backing: Backing::Empty }));
+            return Ok(Arc::new(Self {
+                base: NonNull::dangling(),
+                len: 0,
+                backing: Backing::Empty,
+            }));
         }
         let layout = std::alloc::Layout::from_size_align(len, 64).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: the layout has a size above zero.
         let base = unsafe { std::alloc::alloc_zeroed(layout) };
         let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Arc::new(Self { base, len, backing: Backing::Heap(layout) }))
+        Ok(Arc::new(Self {
+            base,
+            len,
+            backing: Backing::Heap(layout),
+        }))
     }
 
     /// Number of bytes that may be reached.
@@ -131,7 +161,13 @@ impl Memory {
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) {
         self.check(offset, bytes.len());
         // SAFETY: `check` above; `bytes` is a Rust slice, which never overlaps memory that has no reference.
-        unsafe { libc::memcpy(self.base.as_ptr().add(offset).cast(), bytes.as_ptr().cast(), bytes.len()) };
+        unsafe {
+            libc::memcpy(
+                self.base.as_ptr().add(offset).cast(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+            )
+        };
     }
 
     /// Copies from `offset` into `bytes`, whatever the bytes are at that moment.
@@ -141,7 +177,13 @@ impl Memory {
     pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) {
         self.check(offset, bytes.len());
         // SAFETY: `check` above; `bytes` is a unique slice, which never overlaps memory that has no reference.
-        unsafe { libc::memcpy(bytes.as_mut_ptr().cast(), self.base.as_ptr().add(offset).cast(), bytes.len()) };
+        unsafe {
+            libc::memcpy(
+                bytes.as_mut_ptr().cast(),
+                self.base.as_ptr().add(offset).cast(),
+                bytes.len(),
+            )
+        };
     }
 
     /// Copies `len` bytes from `offset` to another memory, or to another place of this one.
@@ -176,7 +218,11 @@ impl Memory {
     }
 
     fn check(&self, offset: usize, len: usize) {
-        assert!(offset <= self.len && len <= self.len - offset, "{len} bytes at {offset} leave {} bytes", self.len);
+        assert!(
+            offset <= self.len && len <= self.len - offset,
+            "{len} bytes at {offset} leave {} bytes",
+            self.len
+        );
     }
 }
 
@@ -203,7 +249,10 @@ impl std::fmt::Debug for Memory {
 fn page_size() -> usize {
     // SAFETY: sysconf reads a constant of the system.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).ok().filter(|n| n.is_power_of_two()).unwrap_or(4096)
+    usize::try_from(size)
+        .ok()
+        .filter(|n| n.is_power_of_two())
+        .unwrap_or(4096)
 }
 
 #[cfg(test)]

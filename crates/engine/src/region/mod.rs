@@ -24,13 +24,25 @@ pub struct Access {
 
 impl Access {
     /// Nothing: the region is local memory, and the endpoint info does not list it.
-    pub const NONE: Self = Self { read: false, write: false };
+    pub const NONE: Self = Self {
+        read: false,
+        write: false,
+    };
     /// READ only.
-    pub const READ: Self = Self { read: true, write: false };
+    pub const READ: Self = Self {
+        read: true,
+        write: false,
+    };
     /// WRITE only.
-    pub const WRITE: Self = Self { read: false, write: true };
+    pub const WRITE: Self = Self {
+        read: false,
+        write: true,
+    };
     /// READ and WRITE.
-    pub const READ_WRITE: Self = Self { read: true, write: true };
+    pub const READ_WRITE: Self = Self {
+        read: true,
+        write: true,
+    };
 
     /// `none`, `read`, `write` or `readwrite`.
     pub fn name(self) -> &'static str {
@@ -44,7 +56,9 @@ impl Access {
 
     /// The rights that [`Access::name`] names.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::NONE, Self::READ, Self::WRITE, Self::READ_WRITE].into_iter().find(|access| access.name() == name)
+        [Self::NONE, Self::READ, Self::WRITE, Self::READ_WRITE]
+            .into_iter()
+            .find(|access| access.name() == name)
     }
 }
 

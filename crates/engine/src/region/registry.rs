@@ -43,7 +43,13 @@ impl Registry {
         let out_of_memory = |why: String| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {why}"));
         let memory = Memory::mapped(len).map_err(|error| out_of_memory(error.to_string()))?;
         let address = address::reserve(len as u64).ok_or_else(|| out_of_memory("no address left for them".into()))?;
-        let region = Arc::new(Region { name: name.into(), address, access, memory, gate: Arc::new(Gate::default()) });
+        let region = Arc::new(Region {
+            name: name.into(),
+            address,
+            access,
+            memory,
+            gate: Arc::new(Gate::default()),
+        });
         let mut table = self.table.write();
         if table.by_name.contains_key(name) {
             return Err(exists());
@@ -59,7 +65,11 @@ impl Registry {
     /// (`NoSuchRegion`), a range that leaves it is `OutOfRange`, and zero bytes at its very end are granted.
     pub(crate) fn resolve(&self, addr: u64, len: u64, access: Access) -> Result<Span, Status> {
         let table = self.table.read();
-        let (base, region) = table.by_address.range(..=addr).next_back().ok_or(Status::NoSuchRegion)?;
+        let (base, region) = table
+            .by_address
+            .range(..=addr)
+            .next_back()
+            .ok_or(Status::NoSuchRegion)?;
         let offset = addr - base;
         let length = region.memory.len() as u64;
         if offset > length {
@@ -125,10 +135,21 @@ mod tests {
             (u64::MAX, 1, Err(Status::NoSuchRegion)),
         ];
         for (addr, len, expected) in table {
-            assert_eq!(resolve(addr, len), expected, "{len} bytes at base + {}", addr.wrapping_sub(base) as i64);
+            assert_eq!(
+                resolve(addr, len),
+                expected,
+                "{len} bytes at base + {}",
+                addr.wrapping_sub(base) as i64
+            );
         }
-        assert_eq!(registry.resolve(base, 1, Access::WRITE).err(), Some(Status::AccessDenied));
-        assert_eq!(registry.resolve(base, 0, Access::WRITE).err(), Some(Status::AccessDenied));
+        assert_eq!(
+            registry.resolve(base, 1, Access::WRITE).err(),
+            Some(Status::AccessDenied)
+        );
+        assert_eq!(
+            registry.resolve(base, 0, Access::WRITE).err(),
+            Some(Status::AccessDenied)
+        );
     }
 
     #[tokio::test]
@@ -138,7 +159,10 @@ mod tests {
         let address = region.address();
         let span = registry.resolve(address, 64, Access::READ).unwrap();
         registry.close(&region);
-        assert_eq!(registry.resolve(address, 1, Access::READ).err(), Some(Status::NoSuchRegion));
+        assert_eq!(
+            registry.resolve(address, 1, Access::READ).err(),
+            Some(Status::NoSuchRegion)
+        );
         assert!(region.span(0, 1).is_none());
         let fence = tokio::spawn(Registry::fenced(Arc::clone(&region)));
         tokio::task::yield_now().await;
@@ -147,13 +171,21 @@ mod tests {
         fence.await.unwrap();
         let again = registry.alloc("kv", 64, Access::READ_WRITE).unwrap();
         assert_ne!(again.address(), address);
-        assert_eq!(registry.resolve(address, 1, Access::READ).err(), Some(Status::NoSuchRegion));
+        assert_eq!(
+            registry.resolve(address, 1, Access::READ).err(),
+            Some(Status::NoSuchRegion)
+        );
     }
 
     #[test]
     fn names_are_unique_and_bounded() {
         let registry = Registry::default();
-        let kind = |name: &str| registry.alloc(name, 1, Access::NONE).map_err(|error| error.kind()).err();
+        let kind = |name: &str| {
+            registry
+                .alloc(name, 1, Access::NONE)
+                .map_err(|error| error.kind())
+                .err()
+        };
         assert_eq!(kind("__proto__"), None);
         assert_eq!(kind("__proto__"), Some(ErrorKind::RegionExists));
         assert_eq!(kind(""), Some(ErrorKind::InvalidName));

@@ -1,9 +1,6 @@
 //! A checked range of memory: the only value that grants access to bytes.
 
-use super::{
-    gate::Lease,
-    memory::Memory,
-};
+use super::{gate::Lease, memory::Memory};
 use std::sync::Arc;
 
 /// `len` bytes of a memory, checked when the span was made; the memory stays, and a region's fence waits, while it lives.
@@ -19,7 +16,12 @@ impl Span {
     /// All of a memory that belongs to no region.
     pub fn whole(memory: Arc<Memory>) -> Self {
         let len = memory.len();
-        Self { memory, start: 0, len, lease: None }
+        Self {
+            memory,
+            start: 0,
+            len,
+            lease: None,
+        }
     }
 
     /// A private copy of `bytes`.
@@ -34,13 +36,21 @@ impl Span {
 
     /// A range of a region's memory; `None` when it leaves it.
     pub(super) fn leased(memory: Arc<Memory>, start: usize, len: usize, lease: Lease) -> Option<Self> {
-        (start <= memory.len() && len <= memory.len() - start).then_some(Self { memory, start, len, lease: Some(lease) })
+        (start <= memory.len() && len <= memory.len() - start).then_some(Self {
+            memory,
+            start,
+            len,
+            lease: Some(lease),
+        })
     }
 
     /// `len` bytes from `offset` of this span; `None` when they leave it.
     pub fn slice(&self, offset: usize, len: usize) -> Option<Self> {
-        (offset <= self.len && len <= self.len - offset)
-            .then(|| Self { start: self.start + offset, len, ..self.clone() })
+        (offset <= self.len && len <= self.len - offset).then(|| Self {
+            start: self.start + offset,
+            len,
+            ..self.clone()
+        })
     }
 
     /// Whether its region is being closed, so that whoever moves bytes here should end.
@@ -62,7 +72,10 @@ impl Span {
     pub(crate) fn raw(&self, offset: usize, most: usize) -> (*mut u8, usize) {
         let offset = offset.min(self.len);
         // wrapping_add: never out of the memory, because start + offset <= start + len <= memory.len().
-        (self.memory.as_ptr().wrapping_add(self.start + offset), most.min(self.len - offset))
+        (
+            self.memory.as_ptr().wrapping_add(self.start + offset),
+            most.min(self.len - offset),
+        )
     }
 
     /// Copies as many of `bytes` to `offset` as the span holds there; says how many.

@@ -27,7 +27,11 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn start(now: Instant) -> Self {
-        Self { accepted: now, moved: now, header: None }
+        Self {
+            accepted: now,
+            moved: now,
+            header: None,
+        }
     }
 
     pub(super) fn note(&mut self, moved: bool) {

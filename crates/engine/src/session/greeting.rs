@@ -7,7 +7,9 @@ use memlane_wire::{Mode, Preface};
 impl<T: Transport> Session<T> {
     /// Whether the mode is known now.
     pub(super) fn handle_sniff(&mut self) -> bool {
-        let Some(mode) = Mode::sniff(self.rx.bytes()) else { return false };
+        let Some(mode) = Mode::sniff(self.rx.bytes()) else {
+            return false;
+        };
         self.mode = mode;
         self.phase = match mode {
             Mode::Native => Phase::Preface,
@@ -24,7 +26,9 @@ impl<T: Transport> Session<T> {
     /// A peer that wants to authenticate is told by our preface that nobody here does, and is left alone: the mismatch
     /// is an error at its end, never a connection that it believes to be authenticated.
     pub(super) fn handle_preface(&mut self) -> Result<bool, End> {
-        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else { return Ok(false) };
+        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
+            return Ok(false);
+        };
         let theirs = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
         self.rx.consume(Preface::LEN);
         let Ok(theirs) = theirs else {

@@ -27,8 +27,14 @@ pub(crate) enum Action {
 
 /// Decides about one request. The order of the checks is the protocol's: 6, then 1, 2, 3.
 pub(crate) fn decide(header: &Header, mode: Mode, registry: &Registry, limits: &Limits) -> Action {
-    let fatal = |status| Action::Refuse { status, payload: 0, fatal: true };
-    let Some(opcode) = header.opcode() else { return fatal(Status::BadRequest) };
+    let fatal = |status| Action::Refuse {
+        status,
+        payload: 0,
+        fatal: true,
+    };
+    let Some(opcode) = header.opcode() else {
+        return fatal(Status::BadRequest);
+    };
     match (mode, opcode) {
         (Mode::Legacy, Opcode::Describe | Opcode::Ping) => return fatal(Status::BadRequest),
         (Mode::Native, Opcode::Describe | Opcode::Ping) if header.size != 0 || header.addr != 0 => {
@@ -47,13 +53,21 @@ pub(crate) fn decide(header: &Header, mode: Mode, registry: &Registry, limits: &
         Opcode::Ping => Action::Ping,
         Opcode::Read => match resolve(Access::READ) {
             Ok(span) => Action::Read(span),
-            Err(status) => Action::Refuse { status, payload: 0, fatal: mode == Mode::Legacy },
+            Err(status) => Action::Refuse {
+                status,
+                payload: 0,
+                fatal: mode == Mode::Legacy,
+            },
         },
         Opcode::Write => match resolve(Access::WRITE) {
             Ok(span) => Action::Write(span),
             Err(status) => {
                 let fatal = mode == Mode::Legacy || header.size > limits.drain_bytes;
-                Action::Refuse { status, payload: if fatal { 0 } else { header.size }, fatal }
+                Action::Refuse {
+                    status,
+                    payload: if fatal { 0 } else { header.size },
+                    fatal,
+                }
             }
         },
     }
@@ -74,17 +88,30 @@ mod tests {
     fn unknown_opcodes_end_the_connection_in_both_modes() {
         let (registry, limits) = (Registry::default(), Limits::default());
         for opcode in 5..=255 {
-            let header = Header { size: 1, addr: 1, opcode };
+            let header = Header {
+                size: 1,
+                addr: 1,
+                opcode,
+            };
             for mode in [Mode::Native, Mode::Legacy] {
-                assert_eq!(refusal(decide(&header, mode, &registry, &limits)), (Status::BadRequest, 0, true));
+                assert_eq!(
+                    refusal(decide(&header, mode, &registry, &limits)),
+                    (Status::BadRequest, 0, true)
+                );
             }
         }
         for opcode in [Opcode::Describe, Opcode::Ping] {
             let plain = Header::new(opcode, 0, 0);
-            assert_eq!(refusal(decide(&plain, Mode::Legacy, &registry, &limits)).0, Status::BadRequest);
+            assert_eq!(
+                refusal(decide(&plain, Mode::Legacy, &registry, &limits)).0,
+                Status::BadRequest
+            );
             for (size, addr) in [(1, 0), (0, 1)] {
                 let header = Header::new(opcode, size, addr);
-                assert_eq!(refusal(decide(&header, Mode::Native, &registry, &limits)).0, Status::BadRequest);
+                assert_eq!(
+                    refusal(decide(&header, Mode::Native, &registry, &limits)).0,
+                    Status::BadRequest
+                );
             }
         }
     }
@@ -95,7 +122,10 @@ mod tests {
         for opcode in [Opcode::Send, Opcode::Read, Opcode::Write] {
             for size in [limits.max_operation_bytes + 1, 1 << 63, u64::MAX] {
                 let header = Header::new(opcode, size, 12345);
-                assert_eq!(refusal(decide(&header, Mode::Native, &registry, &limits)), (Status::Limit, 0, true));
+                assert_eq!(
+                    refusal(decide(&header, Mode::Native, &registry, &limits)),
+                    (Status::Limit, 0, true)
+                );
             }
         }
     }

@@ -89,7 +89,9 @@ impl<T: Transport> Session<T> {
     }
 
     fn handle_store(&mut self) -> bool {
-        let Phase::Store { into, at, sequence } = &mut self.phase else { return false };
+        let Phase::Store { into, at, sequence } = &mut self.phase else {
+            return false;
+        };
         let count = into.copy_in(*at, self.rx.bytes());
         *at += count;
         let (sequence, length, stored) = (*sequence, into.len(), *at);
@@ -105,7 +107,9 @@ impl<T: Transport> Session<T> {
     }
 
     fn handle_drain(&mut self) -> bool {
-        let Phase::Drain { left } = &mut self.phase else { return false };
+        let Phase::Drain { left } = &mut self.phase else {
+            return false;
+        };
         let count = self.rx.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
         *left -= count as u64;
         let done = *left == 0;

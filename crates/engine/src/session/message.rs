@@ -12,7 +12,11 @@ use tokio::time::Instant;
 
 impl<T: Transport> Session<T> {
     pub(super) fn message_announced(&mut self, header: Header, sequence: u32) {
-        match self.target.receives.arrive(header.addr, header.size, &self.sender(sequence)) {
+        match self
+            .target
+            .receives
+            .arrive(header.addr, header.size, &self.sender(sequence))
+        {
             Arrival::Matched(posted) => self.receive_message(posted, header, sequence),
             Arrival::Keep(key) => self.keep_message(key, header, sequence),
             Arrival::Park(key) => self.phase = Phase::Parked { key, header, sequence },
@@ -22,12 +26,22 @@ impl<T: Transport> Session<T> {
 
     fn receive_message(&mut self, posted: Posted, header: Header, sequence: u32) {
         // A receive that wants another size exactly is over before the first byte; none of them is stored.
-        let room = if posted.exact && posted.into.len() as u64 != header.size { 0 } else { posted.into.len() };
+        let room = if posted.exact && posted.into.len() as u64 != header.size {
+            0
+        } else {
+            posted.into.len()
+        };
         let fits = usize::try_from(header.size).unwrap_or(usize::MAX).min(room);
         match posted.into.slice(0, fits) {
             Some(into) => {
                 let fate = Fate::Receive(posted);
-                self.phase = Phase::Message { into, at: 0, header, sequence, fate };
+                self.phase = Phase::Message {
+                    into,
+                    at: 0,
+                    header,
+                    sequence,
+                    fate,
+                };
             }
             // Not reached: fits is at most the span's length. The receive goes back rather than being lost.
             None => self.target.receives.put_back(posted),
@@ -36,11 +50,19 @@ impl<T: Transport> Session<T> {
 
     fn keep_message(&mut self, key: MessageKey, header: Header, sequence: u32) {
         // Within maxUnexpectedBytes, or it would be parked.
-        let memory = usize::try_from(header.size).ok().and_then(|size| Memory::private(size).ok());
+        let memory = usize::try_from(header.size)
+            .ok()
+            .and_then(|size| Memory::private(size).ok());
         match memory {
             Some(memory) => {
                 let fate = Fate::Keep(key);
-                self.phase = Phase::Message { into: Span::whole(memory), at: 0, header, sequence, fate };
+                self.phase = Phase::Message {
+                    into: Span::whole(memory),
+                    at: 0,
+                    header,
+                    sequence,
+                    fate,
+                };
             }
             None => {
                 self.target.receives.abandon(key);
@@ -51,7 +73,11 @@ impl<T: Transport> Session<T> {
 
     pub(super) fn granted(&mut self, key: MessageKey, posted: Posted) {
         match self.phase {
-            Phase::Parked { key: parked, header, sequence } if parked == key => {
+            Phase::Parked {
+                key: parked,
+                header,
+                sequence,
+            } if parked == key => {
                 self.receive_message(posted, header, sequence);
             }
             // Its time was up in the same moment: the receive waits for another.
@@ -61,7 +87,11 @@ impl<T: Transport> Session<T> {
 
     pub(super) fn keep_parked(&mut self, key: MessageKey) {
         match self.phase {
-            Phase::Parked { key: parked, header, sequence } if parked == key => {
+            Phase::Parked {
+                key: parked,
+                header,
+                sequence,
+            } if parked == key => {
                 self.keep_message(key, header, sequence);
             }
             _ => self.target.receives.abandon(key),
@@ -69,7 +99,9 @@ impl<T: Transport> Session<T> {
     }
 
     pub(super) fn handle_message(&mut self) -> bool {
-        let Phase::Message { into, at, .. } = &mut self.phase else { return false };
+        let Phase::Message { into, at, .. } = &mut self.phase else {
+            return false;
+        };
         let count = into.copy_in(*at, self.rx.bytes());
         *at += count;
         let complete = *at == into.len();
@@ -82,11 +114,24 @@ impl<T: Transport> Session<T> {
 
     fn message_complete(&mut self) {
         let phase = std::mem::replace(&mut self.phase, Phase::Header);
-        let Phase::Message { into, at, header, sequence, fate } = phase else { return };
+        let Phase::Message {
+            into,
+            at,
+            header,
+            sequence,
+            fate,
+        } = phase
+        else {
+            return;
+        };
         let status = match fate {
             Fate::Receive(posted) => {
                 drop(into);
-                Some(self.target.receives.complete(posted, header.addr, header.size, &self.from))
+                Some(
+                    self.target
+                        .receives
+                        .complete(posted, header.addr, header.size, &self.from),
+                )
             }
             Fate::Keep(key) => {
                 let deadline = Instant::now() + millis(self.target.limits.unexpected_timeout);

@@ -54,15 +54,34 @@ enum Phase {
     Preface,
     Header,
     /// Of a WRITE's body.
-    Store { into: Span, at: usize, sequence: u32 },
+    Store {
+        into: Span,
+        at: usize,
+        sequence: u32,
+    },
     /// Of a body that nobody wants.
-    Drain { left: u64 },
+    Drain {
+        left: u64,
+    },
     /// Of a message's body; `into` holds what fits of it.
-    Message { into: Span, at: usize, header: Header, sequence: u32, fate: Fate },
+    Message {
+        into: Span,
+        at: usize,
+        header: Header,
+        sequence: u32,
+        fate: Fate,
+    },
     /// Of the body of a message that finds no place yet: it stays in the socket.
-    Parked { key: MessageKey, header: Header, sequence: u32 },
+    Parked {
+        key: MessageKey,
+        header: Header,
+        sequence: u32,
+    },
     /// Of no interest: answers are flushed, then the end of the stream is sent, each within the drain time.
-    Closing { since: Instant, farewell_sent: bool },
+    Closing {
+        since: Instant,
+        farewell_sent: bool,
+    },
 }
 
 /// Where a message goes once it is complete.
@@ -150,8 +169,12 @@ impl<T: Transport> Session<T> {
         };
         if let Some((into, at)) = straight {
             let before = self.rx.len();
-            let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, &self.io, cx) else { return Ok(0) };
-            let Some(stored) = stored? else { return self.end_of_stream() };
+            let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, &self.io, cx) else {
+                return Ok(0);
+            };
+            let Some(stored) = stored? else {
+                return self.end_of_stream();
+            };
             if let Phase::Store { at, .. } | Phase::Message { at, .. } = &mut self.phase {
                 *at += stored;
             }
@@ -252,17 +275,30 @@ impl<T: Transport> Session<T> {
 
     /// Gives back what the current phase holds, so that no receive is lost with its message.
     fn leave_phase(&mut self) {
-        let closing = Phase::Closing { since: Instant::now(), farewell_sent: false };
+        let closing = Phase::Closing {
+            since: Instant::now(),
+            farewell_sent: false,
+        };
         let receives = &self.target.receives;
         match std::mem::replace(&mut self.phase, closing) {
-            Phase::Message { fate: Fate::Receive(posted), .. } => receives.put_back(posted),
-            Phase::Message { fate: Fate::Keep(key), .. } | Phase::Parked { key, .. } => receives.abandon(key),
+            Phase::Message {
+                fate: Fate::Receive(posted),
+                ..
+            } => receives.put_back(posted),
+            Phase::Message {
+                fate: Fate::Keep(key), ..
+            }
+            | Phase::Parked { key, .. } => receives.abandon(key),
             _ => {}
         }
     }
 
     fn sender(&self, sequence: u32) -> Sender {
-        Sender { mailbox: Arc::clone(&self.admission.mailbox), sequence, from: Arc::clone(&self.from) }
+        Sender {
+            mailbox: Arc::clone(&self.admission.mailbox),
+            sequence,
+            from: Arc::clone(&self.from),
+        }
     }
 }
 

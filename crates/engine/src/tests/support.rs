@@ -43,15 +43,30 @@ pub(crate) struct Started {
 
 pub(crate) fn start(peer: &Peer, name: &'static str, request: Request, timeout: Option<Duration>) -> Started {
     let (ticket, sink, ended) = channel::ticket(name);
-    peer.submit(Operation { ticket, request, timeout });
-    Started { ended, key: OperationKey::new(sink, 0) }
+    peer.submit(Operation {
+        ticket,
+        request,
+        timeout,
+    });
+    Started {
+        ended,
+        key: OperationKey::new(sink, 0),
+    }
 }
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
 pub(crate) async fn read(peer: &Peer, addr: u64, len: usize) -> Result<Vec<u8>, Error> {
     let into = Span::whole(Memory::private(len).unwrap());
-    let started = start(peer, "read", Request::Read { addr, into: into.clone() }, PATIENCE);
+    let started = start(
+        peer,
+        "read",
+        Request::Read {
+            addr,
+            into: into.clone(),
+        },
+        PATIENCE,
+    );
     let done = started.ended.wait().await?;
     assert_eq!(done, Done::Bytes(len as u64));
     Ok(bytes_of(&into))
@@ -59,12 +74,18 @@ pub(crate) async fn read(peer: &Peer, addr: u64, len: usize) -> Result<Vec<u8>, 
 
 pub(crate) async fn write(peer: &Peer, addr: u64, bytes: &[u8]) -> Result<Done, Error> {
     let from = Span::copied(bytes).unwrap();
-    start(peer, "write", Request::Write { addr, from }, PATIENCE).ended.wait().await
+    start(peer, "write", Request::Write { addr, from }, PATIENCE)
+        .ended
+        .wait()
+        .await
 }
 
 pub(crate) async fn send(peer: &Peer, tag: u64, bytes: &[u8]) -> Result<Done, Error> {
     let from = Span::copied(bytes).unwrap();
-    start(peer, "send", Request::Send { tag, from }, PATIENCE).ended.wait().await
+    start(peer, "send", Request::Send { tag, from }, PATIENCE)
+        .ended
+        .wait()
+        .await
 }
 
 pub(crate) struct Receiving {
@@ -78,7 +99,11 @@ pub(crate) fn recv(endpoint: &Endpoint, room: usize, tag: Option<u64>, exact: bo
     let (ticket, sink, ended) = channel::ticket("recv");
     endpoint.recv(into.clone(), tag, exact, ticket);
     let sink: Arc<dyn CompletionSink> = sink;
-    Receiving { ended, into, key: OperationKey::new(sink, 0) }
+    Receiving {
+        ended,
+        into,
+        key: OperationKey::new(sink, 0),
+    }
 }
 
 pub(crate) fn bytes_of(span: &Span) -> Vec<u8> {

@@ -1,7 +1,11 @@
 //! Two endpoints over real sockets.
 
 use super::support::*;
-use crate::{error::ErrorKind, op::{Done, channel}, region::Access};
+use crate::{
+    error::ErrorKind,
+    op::{Done, channel},
+    region::Access,
+};
 use memlane_wire::Mode;
 
 #[tokio::test]
@@ -9,7 +13,10 @@ async fn what_is_written_is_there_and_what_is_there_is_read() {
     for mode in [Mode::Native, Mode::Legacy] {
         let (target, _initiator, peer) = pair(mode).await;
         let region = target.alloc("kv", 5 << 20, Access::READ_WRITE).unwrap();
-        for (seed, len) in [1, 17, 4096, 8193, (1 << 20) - 1, (1 << 20) + 1, 5 << 20].into_iter().enumerate() {
+        for (seed, len) in [1, 17, 4096, 8193, (1 << 20) - 1, (1 << 20) + 1, 5 << 20]
+            .into_iter()
+            .enumerate()
+        {
             let bytes = pattern(len, seed as u64);
             let addr = region.address() + ((5 << 20) - len) as u64;
             assert_eq!(write(&peer, addr, &bytes).await.unwrap(), Done::Bytes(len as u64));
@@ -29,7 +36,10 @@ async fn a_refusal_has_its_code_and_the_lane_goes_on() {
     let refused = write(&peer, base, &[0; 100_000]).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::OutOfRange);
     let refused = write(&peer, base, &[0; 1000]).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.operation()), (ErrorKind::Access, Some("write")));
+    assert_eq!(
+        (refused.kind(), refused.operation()),
+        (ErrorKind::Access, Some("write"))
+    );
     assert!(refused.peer().unwrap().starts_with("127.0.0.1:"));
     assert_eq!(read(&peer, base, 1000).await.unwrap(), vec![0; 1000]);
     assert!(initiator_dialled(&_initiator) == 1, "refusals cost no connection");
@@ -45,18 +55,25 @@ async fn messages_reach_receives_posted_before_and_after_them() {
     let (target, _initiator, peer) = pair(Mode::Native).await;
     let first = recv(&target, 100, None, false);
     assert_eq!(send(&peer, 7, b"before").await.unwrap(), Done::Bytes(6));
-    let Done::Message(message) = first.ended.wait().await.unwrap() else { panic!() };
+    let Done::Message(message) = first.ended.wait().await.unwrap() else {
+        panic!()
+    };
     assert_eq!((message.bytes, message.message_bytes, message.tag), (6, 6, 7));
     assert_eq!(&bytes_of(&first.into)[..6], b"before");
 
     let sending = start(
         &peer,
         "send",
-        crate::op::Request::Send { tag: 9, from: crate::region::span::Span::copied(b"after").unwrap() },
+        crate::op::Request::Send {
+            tag: 9,
+            from: crate::region::span::Span::copied(b"after").unwrap(),
+        },
         None,
     );
     let second = recv(&target, 3, Some(9), false);
-    let Done::Message(message) = second.ended.wait().await.unwrap() else { panic!() };
+    let Done::Message(message) = second.ended.wait().await.unwrap() else {
+        panic!()
+    };
     assert_eq!((message.bytes, message.message_bytes, message.tag), (3, 5, 9));
     assert_eq!(bytes_of(&second.into), b"aft");
     assert_eq!(sending.ended.wait().await.unwrap_err().kind(), ErrorKind::MessageSize);

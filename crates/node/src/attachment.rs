@@ -1,0 +1,233 @@
+//! What one loaded copy of the JavaScript side owns: handles, staged bytes, and its completion queue.
+
+use crate::{
+    completion::CompletionQueue,
+    error::{Failure, failure_of},
+    handles::Handles,
+    region::external,
+};
+use memlane_engine::{
+    context::Context,
+    endpoint::Endpoint,
+    error::{Error, ErrorKind},
+    op::{Completion, CompletionSink, Done, OperationKey, Ticket, channel},
+    peer::Peer,
+    region::{Region, memory::Memory, span::Span},
+};
+use napi::{Env, bindgen_prelude::*};
+use napi_derive::napi;
+use slab::Slab;
+use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
+
+/// Most ends that one call of `drain` fetches.
+const BATCH: usize = 1024;
+/// Numbers per record: operation, state, value, and one to make it a power of two.
+const FIELDS: usize = 4;
+
+/// The state of one attachment. It lives on its environment's thread and is only used there.
+pub(crate) struct Attachment {
+    queue: Arc<CompletionQueue>,
+    sink: Arc<dyn CompletionSink>,
+    records: Arc<Memory>,
+    drained: Vec<Completion>,
+    /// What did not fit into a record, until JavaScript fetches it.
+    ended: HashMap<u64, std::result::Result<Done, Error>>,
+    pub(crate) staged: HashMap<u64, Arc<Memory>>,
+    pub(crate) endpoints: Handles<Arc<Endpoint>>,
+    pub(crate) regions: Handles<(Arc<Region>, Arc<Endpoint>)>,
+    pub(crate) peers: Handles<(Arc<Peer>, Arc<Endpoint>)>,
+}
+
+thread_local! {
+    /// By number. An environment has a thread of its own, so no lock is needed; two copies of the JavaScript side in one
+    /// environment have an attachment each.
+    static ATTACHMENTS: RefCell<Slab<Attachment>> = const { RefCell::new(Slab::new()) };
+}
+
+/// Runs `job` on the attachment of that number; nothing when it is gone.
+pub(crate) fn with<R>(attachment: u32, job: impl FnOnce(&mut Attachment) -> R) -> Option<R> {
+    ATTACHMENTS.with_borrow_mut(|attachments| attachments.get_mut(attachment as usize).map(job))
+}
+
+impl Attachment {
+    pub(crate) fn ticket(&self, operation: f64, name: &'static str) -> Ticket {
+        Ticket::new(Arc::clone(&self.sink), operation as u64, name)
+    }
+
+    fn drain(&mut self) -> u32 {
+        let mut drained = std::mem::take(&mut self.drained);
+        self.queue.drain(BATCH, &mut drained);
+        let count = drained.len();
+        for (index, completion) in drained.drain(..).enumerate() {
+            let id = completion.id;
+            let (state, value) = match completion.result {
+                Ok(Done::Nothing) => (0.0, 0.0),
+                Ok(Done::Bytes(bytes)) => (0.0, bytes as f64),
+                Ok(Done::Message(message)) => {
+                    let bytes = message.bytes as f64;
+                    self.ended.insert(id, Ok(Done::Message(message)));
+                    (1.0, bytes)
+                }
+                Ok(done) => {
+                    self.ended.insert(id, Ok(done));
+                    (1.0, 0.0)
+                }
+                Err(error) => {
+                    self.staged.remove(&id);
+                    self.ended.insert(id, Err(error));
+                    (2.0, 0.0)
+                }
+            };
+            let mut record = [0; FIELDS * 8];
+            for (field, number) in record.chunks_exact_mut(8).zip([id as f64, state, value, 0.0]) {
+                field.copy_from_slice(&number.to_ne_bytes());
+            }
+            self.records.copy_in(index * record.len(), &record);
+        }
+        self.drained = drained;
+        count as u32
+    }
+
+    /// Ends everything; nobody waits for it, because nobody is there any more.
+    fn abandon(self) {
+        self.queue.detach();
+        for endpoint in self.endpoints.iter() {
+            endpoint.close(channel::ticket("close").0);
+        }
+    }
+}
+
+/// The number of an attachment and the memory that its records lie in.
+#[napi(object)]
+pub struct Attached<'env> {
+    pub id: u32,
+    #[napi(ts_type = "ArrayBuffer")]
+    pub records: Unknown<'env>,
+}
+
+/// Attaches one copy of the JavaScript side. `onWake` is called, once however many ends there are, when `drain` has
+/// something to fetch; it does not hold the process.
+#[napi(catch_unwind)]
+pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<Attached<'env>> {
+    let wake = on_wake
+        .build_threadsafe_function()
+        .weak::<true>()
+        .callee_handled::<false>()
+        .build()?;
+    let queue = CompletionQueue::new(wake);
+    let sink: Arc<dyn CompletionSink> = Arc::clone(&queue) as _;
+    let records = Memory::private(BATCH * FIELDS * 8).map_err(|error| napi::Error::from_reason(error.to_string()))?;
+    let view = external(env, &records)?;
+    let attachment = Attachment {
+        queue,
+        sink,
+        records,
+        drained: Vec::with_capacity(BATCH),
+        ended: HashMap::new(),
+        staged: HashMap::new(),
+        endpoints: Handles::new(),
+        regions: Handles::new(),
+        peers: Handles::new(),
+    };
+    let id = ATTACHMENTS.with_borrow_mut(|attachments| attachments.insert(attachment)) as u32;
+    // Hooks run in reverse order: this one comes before that of the threadsafe function, which was made first.
+    env.add_env_cleanup_hook(id, |id| {
+        let gone = ATTACHMENTS.with_borrow_mut(|attachments| attachments.try_remove(id as usize));
+        if let Some(attachment) = gone {
+            attachment.abandon();
+        }
+    })?;
+    Ok(Attached { id, records: view })
+}
+
+/// Fetches ends into the records; how many. Below 1,024 that was all, and the next end calls `onWake`.
+#[napi(catch_unwind)]
+pub fn drain(attachment: u32) -> u32 {
+    with(attachment, Attachment::drain).unwrap_or(0)
+}
+
+/// Blocks until the end of the operation is there to be fetched; false when `milliseconds` passed before. Below zero
+/// is for ever.
+#[napi(catch_unwind)]
+pub fn wait_sync(attachment: u32, operation: f64, milliseconds: f64) -> bool {
+    let Some(queue) = with(attachment, |attachment| Arc::clone(&attachment.queue)) else {
+        return false;
+    };
+    let patience = Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
+    queue.wait(operation as u64, patience)
+}
+
+/// What a successful operation has to tell beyond a number.
+#[napi(object)]
+#[derive(Default)]
+pub struct Detail {
+    pub text: Option<String>,
+    pub message_bytes: Option<f64>,
+    pub tag: Option<Either<f64, BigInt>>,
+    pub from: Option<String>,
+    pub truncated: Option<bool>,
+}
+
+/// The detail of an operation whose record has state 1; once.
+#[napi(catch_unwind)]
+pub fn detail(attachment: u32, operation: f64) -> Detail {
+    let done = with(attachment, |attachment| attachment.ended.remove(&(operation as u64))).flatten();
+    match done {
+        Some(Ok(Done::Text(text))) => Detail {
+            text: Some(text),
+            ..Detail::default()
+        },
+        Some(Ok(Done::Message(message))) => Detail {
+            message_bytes: Some(message.message_bytes as f64),
+            tag: Some(tag_value(message.tag)),
+            from: Some(message.from),
+            truncated: Some(message.bytes < message.message_bytes),
+            ..Detail::default()
+        },
+        _ => Detail::default(),
+    }
+}
+
+/// A tag as JavaScript has it: a number as long as that is exact, as every tag of ours is.
+fn tag_value(tag: u64) -> Either<f64, BigInt> {
+    const MAX_SAFE: u64 = (1 << 53) - 1;
+    if tag <= MAX_SAFE {
+        Either::A(tag as f64)
+    } else {
+        Either::B(BigInt::from(tag))
+    }
+}
+
+/// The failure of an operation whose record has state 2; once.
+#[napi(catch_unwind)]
+pub fn failure(attachment: u32, operation: f64) -> Failure {
+    let ended = with(attachment, |attachment| attachment.ended.remove(&(operation as u64))).flatten();
+    match ended {
+        Some(Err(error)) => failure_of(&error),
+        _ => failure_of(&Error::new(ErrorKind::Internal)),
+    }
+}
+
+/// Asks for the operation to end early. Its record still comes, with `ERR_ABORTED` unless it had ended before.
+#[napi(catch_unwind)]
+pub fn cancel(attachment: u32, operation: f64) {
+    with(attachment, |attachment| {
+        let key = OperationKey::new(Arc::clone(&attachment.sink), operation as u64);
+        let received = attachment.endpoints.iter().any(|endpoint| endpoint.cancel_recv(&key));
+        if !received {
+            attachment.peers.iter().for_each(|(peer, _)| peer.cancel(&key));
+        }
+    });
+}
+
+/// The engine's context: one per process, whoever asks.
+pub(crate) fn context() -> std::result::Result<Context, Error> {
+    Context::shared()
+}
+
+/// Private memory for the bytes of one operation, kept under its number until they are taken.
+pub(crate) fn stage(attachment: &mut Attachment, operation: f64, len: usize) -> std::result::Result<Span, Error> {
+    let memory = Memory::private(len).map_err(|_| Error::new(ErrorKind::Memory))?;
+    attachment.staged.insert(operation as u64, Arc::clone(&memory));
+    Ok(Span::whole(memory))
+}

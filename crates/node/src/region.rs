@@ -1,0 +1,144 @@
+//! Regions, and engine memory as JavaScript sees it: an `ArrayBuffer` whose finalizer drops one reference.
+
+use crate::{
+    attachment::with,
+    endpoint::number,
+    error::{Failure, failure_of},
+    view::View,
+};
+use memlane_engine::{
+    error::{Error as EngineError, ErrorKind},
+    region::{Access, memory::Memory},
+};
+use napi::{
+    Env, Error, Result, Status,
+    bindgen_prelude::{FromNapiValue, Unknown},
+    sys,
+};
+use napi_derive::napi;
+use std::{ffi::c_void, ptr, sync::Arc};
+
+/// An `ArrayBuffer` over the memory. Detached, transferred or collected, it costs its owner a view and nobody a pointer:
+/// the memory goes when the last reference does, and this view holds just one.
+pub(crate) fn external<'env>(env: &'env Env, memory: &Arc<Memory>) -> Result<Unknown<'env>> {
+    unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
+        // SAFETY: `hint` is the `Arc` that was leaked below for this one call.
+        drop(unsafe { Arc::from_raw(hint.cast_const().cast::<Memory>()) });
+    }
+    let hint = Arc::into_raw(Arc::clone(memory));
+    let mut value = ptr::null_mut();
+    // SAFETY: the bytes are valid as long as the leaked reference is, which `release` gives back.
+    let status = unsafe {
+        sys::napi_create_external_arraybuffer(
+            env.raw(),
+            memory.as_ptr().cast(),
+            memory.len(),
+            Some(release),
+            hint.cast_mut().cast(),
+            &raw mut value,
+        )
+    };
+    if status != sys::Status::napi_ok {
+        // SAFETY: Node did not take the reference, so it is still ours to give back.
+        drop(unsafe { Arc::from_raw(hint) });
+        return Err(Error::new(
+            Status::from(status),
+            "this runtime makes no ArrayBuffer over outside memory",
+        ));
+    }
+    // SAFETY: `value` was made just now, in this environment and this scope.
+    unsafe { Unknown::from_napi_value(env.raw(), value) }
+}
+
+/// A region's handle and address, or why there is none.
+#[napi(object)]
+pub struct Allocated {
+    pub handle: f64,
+    pub address: f64,
+    pub failure: Option<Failure>,
+}
+
+/// Makes a region of zeroed bytes; peers reach it from the moment that this returns.
+#[napi(catch_unwind)]
+pub fn alloc(attachment: u32, endpoint: f64, name: String, length: f64, access: String) -> Allocated {
+    let made = with(attachment, |attachment| {
+        let closed = || EngineError::new(ErrorKind::Closed);
+        let owner = Arc::clone(attachment.endpoints.get(endpoint).ok_or_else(closed)?);
+        let length = number(length).ok_or_else(|| EngineError::new(ErrorKind::Memory))?;
+        let access = Access::parse(&access).ok_or_else(|| EngineError::new(ErrorKind::Access))?;
+        let region = owner.alloc(&name, length, access)?;
+        let address = region.address() as f64;
+        Ok((attachment.regions.insert((region, owner)), address))
+    });
+    match made.unwrap_or_else(|| Err(EngineError::new(ErrorKind::Closed))) {
+        Ok((handle, address)) => Allocated {
+            handle,
+            address,
+            failure: None,
+        },
+        Err(error) => Allocated {
+            handle: 0.0,
+            address: 0.0,
+            failure: Some(failure_of(&error)),
+        },
+    }
+}
+
+/// An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result.
+#[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
+pub fn region_buffer<'env>(env: &'env Env, attachment: u32, region: f64) -> Result<Unknown<'env>> {
+    let memory = with(attachment, |attachment| {
+        attachment
+            .regions
+            .get(region)
+            .map(|(region, _)| Arc::clone(region.memory()))
+    });
+    let memory = memory
+        .flatten()
+        .ok_or_else(|| Error::new(Status::InvalidArg, "no such region"))?;
+    external(env, &memory)
+}
+
+/// Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there.
+#[napi(catch_unwind)]
+pub fn copy_out(attachment: u32, region: f64, offset: f64, #[napi(ts_arg_type = "Uint8Array")] into: View) {
+    with(attachment, |attachment| {
+        if let (Some((region, _)), Some(offset)) = (attachment.regions.get(region), number(offset)) {
+            into.fill(region.memory(), offset);
+        }
+    });
+}
+
+/// Closes a region; the operation ends when no peer will touch it any more.
+#[napi(catch_unwind)]
+pub fn close_region(attachment: u32, operation: f64, region: f64) {
+    with(attachment, |attachment| {
+        let ticket = attachment.ticket(operation, "close");
+        if let Some((region, endpoint)) = attachment.regions.remove(region) {
+            endpoint.close_region(&region, ticket);
+        }
+    });
+}
+
+/// The bytes that were staged under the operation, as an `ArrayBuffer` of engine memory; once.
+#[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
+pub fn take<'env>(env: &'env Env, attachment: u32, operation: f64) -> Result<Unknown<'env>> {
+    let memory = with(attachment, |attachment| attachment.staged.remove(&(operation as u64))).flatten();
+    external(
+        env,
+        &memory.ok_or_else(|| Error::new(Status::InvalidArg, "no bytes are staged"))?,
+    )
+}
+
+/// Copies the bytes that were staged under the operation into a view and frees them; how many were copied.
+#[napi(catch_unwind)]
+pub fn take_into(attachment: u32, operation: f64, #[napi(ts_arg_type = "Uint8Array")] view: View) -> f64 {
+    let memory = with(attachment, |attachment| attachment.staged.remove(&(operation as u64))).flatten();
+    memory.map_or(0.0, |memory| view.fill(&memory, 0) as f64)
+}
+
+/// Frees the bytes that were staged under the operation.
+#[napi(catch_unwind)]
+pub fn discard(attachment: u32, operation: f64) {
+    with(attachment, |attachment| attachment.staged.remove(&(operation as u64)));
+}

@@ -1,0 +1,149 @@
+//! The hot path: numbers in, the operation is on its way when the call returns.
+
+use crate::{
+    attachment::{Attachment, stage, with},
+    endpoint::{number, timeout},
+    view::View,
+};
+use memlane_engine::{
+    error::{Error, ErrorKind},
+    op::{Operation, Request},
+    region::span::Span,
+};
+use napi_derive::napi;
+
+/// Hands an operation to a peer. A handle that is gone ends it with `ERR_CLOSED`, by the ticket that is dropped.
+fn submit(
+    attachment: &mut Attachment,
+    operation: f64,
+    name: &'static str,
+    peer: f64,
+    timeout_ms: f64,
+    request: Result<Request, Error>,
+) {
+    let ticket = attachment.ticket(operation, name);
+    match (request, attachment.peers.get(peer)) {
+        (Ok(request), Some((peer, _))) => peer.submit(Operation {
+            ticket,
+            request,
+            timeout: timeout(timeout_ms),
+        }),
+        (Err(error), _) => ticket.complete(Err(error)),
+        (_, None) => {}
+    }
+}
+
+/// The range of a region that is this side's end of an operation.
+fn local(attachment: &Attachment, region: f64, offset: f64, length: f64) -> Result<Span, Error> {
+    let (region, _) = attachment
+        .regions
+        .get(region)
+        .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+    let range = number(offset).zip(number(length));
+    let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
+    region.span(offset, length).ok_or_else(|| Error::new(ErrorKind::Closed))
+}
+
+fn address(value: f64) -> Result<u64, Error> {
+    number(value)
+        .map(|whole| whole as u64)
+        .ok_or_else(|| Error::new(ErrorKind::OutOfRange))
+}
+
+/// Reads (1) into or writes (2) from a range of a region.
+#[napi(catch_unwind)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a call of numbers costs a third of one with an object"
+)]
+pub fn transfer(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    opcode: u32,
+    region: f64,
+    region_offset: f64,
+    remote_address: f64,
+    length: f64,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let range = local(attachment, region, region_offset, length);
+        let request = range.and_then(|span| address(remote_address).map(|addr| (addr, span)));
+        let (name, request) = if opcode == 1 {
+            ("read", request.map(|(addr, into)| Request::Read { addr, into }))
+        } else {
+            ("write", request.map(|(addr, from)| Request::Write { addr, from }))
+        };
+        submit(attachment, operation, name, peer, timeout_ms, request);
+    });
+}
+
+/// Reads into private memory, which is kept under the operation until it is taken.
+#[napi(catch_unwind)]
+pub fn read_staged(attachment: u32, operation: f64, peer: f64, remote_address: f64, length: f64, timeout_ms: f64) {
+    with(attachment, |attachment| {
+        let length = number(length).ok_or_else(|| Error::new(ErrorKind::OutOfRange));
+        let request = length
+            .and_then(|length| stage(attachment, operation, length))
+            .and_then(|into| address(remote_address).map(|addr| Request::Read { addr, into }));
+        submit(attachment, operation, "read", peer, timeout_ms, request);
+    });
+}
+
+/// Writes JavaScript's bytes, which are copied before this returns.
+#[napi(catch_unwind)]
+pub fn write_bytes(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    remote_address: f64,
+    #[napi(ts_arg_type = "Uint8Array")] view: View,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let from = view.copied().map_err(|_| Error::new(ErrorKind::Memory));
+        let request = from.and_then(|from| address(remote_address).map(|addr| Request::Write { addr, from }));
+        submit(attachment, operation, "write", peer, timeout_ms, request);
+    });
+}
+
+/// Sends JavaScript's bytes as a message; they are copied before this returns.
+#[napi(catch_unwind)]
+pub fn send_bytes(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    #[napi(ts_arg_type = "Uint8Array")] view: View,
+    tag: f64,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let from = view.copied().map_err(|_| Error::new(ErrorKind::Memory));
+        let request = from.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
+        submit(attachment, operation, "send", peer, timeout_ms, request);
+    });
+}
+
+/// Sends a range of a region as a message.
+#[napi(catch_unwind)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a call of numbers costs a third of one with an object"
+)]
+pub fn send_region(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    region: f64,
+    offset: f64,
+    length: f64,
+    tag: f64,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let range = local(attachment, region, offset, length);
+        let request = range.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
+        submit(attachment, operation, "send", peer, timeout_ms, request);
+    });
+}
