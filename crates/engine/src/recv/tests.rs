@@ -1,1 +1,178 @@
+use super::*;
+use crate::op::channel::{self, Ended};
+use crate::region::memory::Memory;
+use std::time::Duration;
 
+struct Fixture {
+    receives: Receives,
+    sender: Sender,
+}
+
+fn fixture(limits: Limits) -> Fixture {
+    let receives = Receives::new(&limits, Arc::new(Stats::default()));
+    let sender = Sender {
+        mailbox: Arc::new(Mailbox::default()),
+        sequence: 0,
+        from: "peer:1".into(),
+    };
+    Fixture { receives, sender }
+}
+
+impl Fixture {
+    fn post(&self, room: usize, tag: Option<u64>) -> (Ended, OperationKey) {
+        let (ticket, sink, ended) = channel::ticket("recv");
+        self.receives.post(Posted {
+            ticket,
+            into: span(room),
+            tag,
+            exact: false,
+        });
+        (ended, OperationKey::new(sink, 0))
+    }
+
+    /// A message that arrives and is complete at once.
+    fn message(&self, tag: u64, bytes: &[u8]) -> MessageKey {
+        let Arrival::Keep(key) = self.receives.arrive(tag, bytes.len() as u64, &self.sender) else {
+            panic!()
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        assert_eq!(self.receives.filled(key, Span::copied(bytes).unwrap(), deadline), None);
+        key
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.sender.mailbox.take(&mut events);
+        events
+    }
+}
+
+fn span(len: usize) -> Span {
+    Span::whole(Memory::private(len).unwrap())
+}
+
+async fn tag_of(ended: Ended) -> u64 {
+    match ended.wait().await.unwrap() {
+        Done::Message(message) => message.tag,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn receives_are_matched_first_in_first_out_and_by_tag() {
+    let f = fixture(Limits::default());
+    let (_first, _) = f.post(8, Some(1));
+    let (_second, _) = f.post(8, None);
+    let Arrival::Matched(any) = f.receives.arrive(2, 1, &f.sender) else {
+        panic!()
+    };
+    assert_eq!(any.tag, None, "the receive for another tag is passed over");
+    let Arrival::Matched(tagged) = f.receives.arrive(1, 1, &f.sender) else {
+        panic!()
+    };
+    assert_eq!(tagged.tag, Some(1));
+}
+
+#[tokio::test]
+async fn messages_that_came_first_are_taken_in_order_of_arrival() {
+    let f = fixture(Limits::default());
+    f.message(5, b"a");
+    f.message(6, b"b");
+    f.message(5, b"c");
+    assert_eq!(tag_of(f.post(8, Some(6)).0).await, 6);
+    assert_eq!(tag_of(f.post(8, None).0).await, 5);
+    assert_eq!(tag_of(f.post(8, None).0).await, 5);
+    assert_eq!(f.events().len(), 3);
+}
+
+#[tokio::test]
+async fn beyond_the_limits_a_message_is_parked_until_a_receive_or_room_comes() {
+    let f = fixture(Limits {
+        max_unexpected_messages: 1,
+        ..Limits::default()
+    });
+    let kept = f.message(1, b"kept");
+    let Arrival::Park(parked) = f.receives.arrive(2, 4, &f.sender) else {
+        panic!()
+    };
+    f.receives.abandon(kept);
+    assert!(
+        matches!(f.events()[..], [Event::Keep(key)] if key == parked),
+        "room came"
+    );
+    let Arrival::Park(next) = f.receives.arrive(3, 4, &f.sender) else {
+        panic!()
+    };
+    let (_ended, _) = f.post(8, Some(3));
+    assert!(
+        matches!(f.events()[..], [Event::Grant(key, _)] if key == next),
+        "a receive came"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_nobody_receives_is_dropped_in_time_and_its_sender_told() {
+    let f = fixture(Limits::default());
+    f.message(1, b"late");
+    f.receives.expire(Instant::now());
+    assert!(f.events().is_empty());
+    tokio::time::advance(Duration::from_secs(5)).await;
+    f.receives.expire(Instant::now());
+    assert!(matches!(
+        f.events()[..],
+        [Event::Answer {
+            status: Status::NoReceive,
+            ..
+        }]
+    ));
+}
+
+#[tokio::test]
+async fn a_cancelled_receive_swallows_no_message() {
+    let f = fixture(Limits::default());
+    let Arrival::Keep(key) = f.receives.arrive(1, 4, &f.sender) else {
+        panic!()
+    };
+    // Posted while the message is coming in, and cancelled again.
+    let (ended, cancel) = f.post(8, None);
+    assert!(f.receives.cancel(&cancel));
+    assert_eq!(ended.wait().await.unwrap_err().kind(), ErrorKind::Aborted);
+    assert!(!f.receives.cancel(&cancel));
+    assert_eq!(
+        f.receives.filled(
+            key,
+            Span::copied(b"here").unwrap(),
+            Instant::now() + Duration::from_secs(5)
+        ),
+        None
+    );
+    assert_eq!(tag_of(f.post(8, None).0).await, 1);
+}
+
+#[tokio::test]
+async fn a_receive_whose_message_was_cut_off_is_first_in_line_again() {
+    let f = fixture(Limits::default());
+    let (first, _) = f.post(8, None);
+    let (second, _) = f.post(8, None);
+    let Arrival::Matched(posted) = f.receives.arrive(1, 4, &f.sender) else {
+        panic!()
+    };
+    f.receives.put_back(posted);
+    for (tag, ended) in [(7, first), (8, second)] {
+        let Arrival::Matched(posted) = f.receives.arrive(tag, 4, &f.sender) else {
+            panic!()
+        };
+        f.receives.complete(posted, tag, 4, &f.sender.from);
+        assert_eq!(tag_of(ended).await, tag);
+    }
+}
+
+#[tokio::test]
+async fn closing_fails_what_is_posted_and_refuses_what_comes() {
+    let f = fixture(Limits::default());
+    let (posted, _) = f.post(8, None);
+    f.receives.close();
+    assert_eq!(posted.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(f.post(8, None).0.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+    assert!(matches!(f.receives.arrive(1, 1, &f.sender), Arrival::Closed));
+}

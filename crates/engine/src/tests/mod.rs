@@ -1,4 +1,5 @@
 //! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
 
+mod pipe;
 mod support;
 mod tcp;

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     op::{CompletionSink, Done, Operation, OperationKey, Request, channel},
     peer::Peer,
-    region::{Region, memory::Memory, span::Span},
+    region::{memory::Memory, span::Span},
 };
 use memlane_wire::Mode;
 use std::{sync::Arc, time::Duration};
@@ -110,10 +110,6 @@ pub(crate) fn bytes_of(span: &Span) -> Vec<u8> {
     let mut bytes = vec![0; span.len()];
     span.copy_out(0, &mut bytes);
     bytes
-}
-
-pub(crate) fn fill(region: &Region, bytes: &[u8]) {
-    region.memory().copy_in(0, bytes);
 }
 
 /// Bytes that differ at every place and from seed to seed.
