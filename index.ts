@@ -1,0 +1,27 @@
+export { TcpEndpoint } from './src/endpoint.js'
+export { ARGUMENT_ERROR_CODES, ERROR_CODES, MemlaneError } from './src/errors.js'
+export { TransferFuture } from './src/future.js'
+export { Peer } from './src/peer.js'
+export { MemoryRegion } from './src/region.js'
+
+export type { Bytes, Integer } from './src/arguments.js'
+export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from './src/errors.js'
+export type {
+  Access,
+  AllocOptions,
+  ConnectOptions,
+  EndpointInfo,
+  EndpointStats,
+  Limits,
+  ListenOptions,
+  PeerInfo,
+  ReadIntoOptions,
+  ReadOptions,
+  Received,
+  ReceiveOptions,
+  RefreshOptions,
+  RegionInfo,
+  SendOptions,
+  Wire,
+  WriteOptions,
+} from './src/options.js'

@@ -1,0 +1,78 @@
+import { clearImmediate, setImmediate, setInterval } from 'node:timers'
+import { native } from './native.js'
+
+/** Record states. */
+export const FAILED = 2
+
+/** Records per `drain`, and per turn of the event loop: sockets and timers get their share of a flood. */
+const RECORDS_PER_TURN = 1024
+const FIELDS = 4
+
+/** Whoever waits for the one record of an operation. Runs no user code and never throws. */
+export interface Completion {
+  /** `op` is free for another operation from now on: fetch its detail, failure or bytes before issuing one. */
+  complete(op: number, state: number, value: number): void
+}
+
+const slots: (Completion | undefined)[] = []
+const free: number[] = []
+let pending = 0
+let next: NodeJS.Immediate | undefined
+
+let at = -1
+let records: Float64Array | undefined
+
+// The engine's wake-up is unref'd, so that idle endpoints let the process end. One timer that is never due holds it
+// while anything is pending: ref and unref cost one flag, a timer per operation would cost a heap entry each.
+const FAR_MS = 2 ** 31 - 1
+const keepAlive = setInterval(() => undefined, FAR_MS).unref()
+
+/** This environment's number at the engine; attaches on first use. */
+export function attached(): number {
+  if (at === -1) {
+    const attachment = native.attach(turn)
+    records = new Float64Array(attachment.records)
+    at = attachment.id
+  }
+  return at
+}
+
+/** A slot for an operation that is about to be issued; its number is the operation's. Holds the process open. */
+export function admit(completion: Completion): number {
+  if (pending++ === 0) keepAlive.ref()
+  const op = free.pop() ?? slots.length
+  slots[op] = completion
+  return op
+}
+
+/** Gives back the slot of an operation that was never issued. */
+export function retract(op: number): void {
+  slots[op] = undefined
+  free.push(op)
+  if (--pending === 0) keepAlive.unref()
+}
+
+/** Completes what the engine has ended, at most one turn's worth; the rest follows by `setImmediate`. */
+export function drain(): void {
+  const from = records as Float64Array
+  const count = native.drain(at)
+  for (let index = 0; index < count * FIELDS; index += FIELDS) {
+    const op = from[index] as number
+    const completion = slots[op] as Completion
+    slots[op] = undefined
+    free.push(op)
+    pending--
+    completion.complete(op, from[index + 1] as number, from[index + 2] as number)
+  }
+  if (pending === 0) keepAlive.unref()
+  // A full batch leaves the wake-up disarmed: whoever drained it owes the next drain.
+  if (count === RECORDS_PER_TURN) next ??= setImmediate(turn)
+}
+
+function turn(): void {
+  if (next !== undefined) {
+    clearImmediate(next)
+    next = undefined
+  }
+  drain()
+}

@@ -1,0 +1,205 @@
+import {
+  bytesOf,
+  checkBoolean,
+  checkHost,
+  checkKeys,
+  checkName,
+  checkRange,
+  checkSignal,
+  checkTag,
+  checkTimeout,
+  DEFAULT_TIMEOUT_MS,
+  integer,
+  part,
+  valueError,
+  type Bytes,
+  type Integer,
+} from './arguments.js'
+import { attached } from './completions.js'
+import { Connect, parseTarget } from './connect.js'
+import { abortedError, fromFailure } from './errors.js'
+import { follow, type TransferFuture } from './future.js'
+import { ACCESS } from './info.js'
+import { Lifetime } from './lifetime.js'
+import { checkLimits, limitNames } from './limits.js'
+import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
+import { native } from './native.js'
+import { Call, nothing, Settled } from './operation.js'
+import type {
+  AllocOptions,
+  ConnectOptions,
+  EndpointInfo,
+  EndpointStats,
+  ListenOptions,
+  PeerInfo,
+  Received,
+  ReceiveOptions,
+  Wire,
+} from './options.js'
+import type { Peer } from './peer.js'
+import { makeRegion, MemoryRegion } from './region.js'
+
+const WIRES: readonly Wire[] = ['native', 'legacy']
+
+/**
+ * A listening socket with its regions, posted receives and peers.
+ *
+ * Peers read and write its regions without its JavaScript: also while this thread is busy. An idle endpoint does not keep
+ * the process alive; a pending operation, a posted receive among them, does.
+ */
+export class TcpEndpoint {
+  readonly #lifetime: Lifetime
+  readonly #host: string
+  readonly #port: number
+
+  private constructor(handle: number) {
+    this.#lifetime = new Lifetime(handle, 'endpoint')
+    const { host, port } = this.endpointInfo()
+    this.#host = host
+    this.#port = port
+  }
+
+  /**
+   * An endpoint that listens.
+   *
+   * @throws `TypeError` or `RangeError` at the call for wrong options. The promise rejects with `ERR_LISTEN` when the
+   *   address is taken or not this machine's.
+   */
+  static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
+    checkKeys(options, ['host', 'port', ...limitNames()])
+    const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
+    const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
+    const limits = checkLimits(options)
+    const handle = native.endpoint(attached(), limits)
+    const listening = new Call(
+      (op) => native.listen(attached(), op, handle, host, port),
+      () => new TcpEndpoint(handle)
+    )
+    return listening.wait().catch(async (error: unknown) => {
+      await closeEndpoint(handle)
+      throw error
+    })
+  }
+
+  /** The address that it listens on. */
+  get host(): string {
+    return this.#host
+  }
+
+  /** The port that it listens on, the system's choice where 0 was asked for. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** Whether {@link close} was called. */
+  get closed(): boolean {
+    return this.#lifetime.closed
+  }
+
+  /**
+   * What a peer needs to find this endpoint and its regions: plain JSON with DLSlime's keys, to be sent as it is.
+   *
+   * @throws `ERR_CLOSED`
+   */
+  endpointInfo(): EndpointInfo {
+    return JSON.parse(native.endpointInfo(attached(), this.#lifetime.use()) as string) as EndpointInfo
+  }
+
+  /**
+   * A region of `length` zeroed bytes, usable at once and by peers that connected before.
+   *
+   * @param name 1 to 255 bytes of UTF-8, no NUL, no lone surrogates; unique among the open regions of the endpoint
+   * @param length bytes, 1 to 2^53 - 1
+   * @throws `TypeError` or `RangeError` for wrong arguments; `ERR_REGION_EXISTS`; `ERR_MEMORY`; `ERR_CLOSED`
+   */
+  alloc(name: string, length: Integer, options: AllocOptions = {}): MemoryRegion {
+    checkName(name)
+    const bytes = integer(length, 'length', 1)
+    checkKeys(options, ['access'])
+    const access = options.access ?? 'none'
+    if (!ACCESS.includes(access)) throw valueError(`access must be one of ${ACCESS.join(', ')}`)
+    const { handle, address, failure } = native.alloc(attached(), this.#lifetime.use(), name, bytes, access)
+    if (failure !== undefined) throw fromFailure(failure)
+    return makeRegion(handle, this.#lifetime, name, address, bytes, access)
+  }
+
+  /**
+   * The peer at `target`, once it has answered: native peers with their regions, legacy peers with a connection.
+   *
+   * @param target `tcp://host:port`, `tcp://[v6]:port`, or what the peer's `endpointInfo()` gave (or its JSON). An info
+   *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire.
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
+   *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   */
+  connect(target: string | URL | PeerInfo, options: ConnectOptions = {}): TransferFuture<Peer> {
+    checkKeys(options, ['timeoutMs', 'signal', 'wire'])
+    const { wire } = options
+    if (wire !== undefined && !WIRES.includes(wire)) throw valueError(`wire must be one of ${WIRES.join(', ')}`)
+    const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
+    const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
+    const checked = parseTarget(target, wire)
+    this.#lifetime.use()
+    if (signal?.aborted === true) return Settled.failed(abortedError('connect', signal.reason))
+    const connect = new Connect(this.#lifetime, checked, timeoutMs)
+    if (signal !== undefined) follow(connect, signal)
+    return connect
+  }
+
+  /**
+   * The next message, stored in `target`. Receives take messages first in, first out, whoever sends them.
+   *
+   * It waits until it is matched, cancelled, or the endpoint closes; there is no deadline. In a {@link MemoryRegion} the
+   * message lands straight, whole or not yet; memory of JavaScript is filled when the message is whole. A cancelled receive
+   * consumes no message.
+   *
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
+   *   with `ERR_MESSAGE_SIZE` (only with `exactSize`; the message is consumed), `ERR_ABORTED`, `ERR_CLOSED`, or
+   *   `ERR_UNSAFE_MEMORY` when `target` was detached meanwhile.
+   */
+  recv(target: MemoryRegion | Bytes, options: ReceiveOptions = {}): TransferFuture<Received> {
+    checkKeys(options, ['tag', 'exactSize', 'offset', 'length', 'signal'])
+    const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
+    const exactSize = options.exactSize !== undefined && checkBoolean(options.exactSize, 'exactSize')
+    const offset = options.offset === undefined ? 0 : integer(options.offset, 'offset')
+    const length = options.length === undefined ? undefined : integer(options.length, 'length')
+    const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
+    const endpoint = this.#lifetime.use()
+    const isRegion = target instanceof MemoryRegion
+    const view = isRegion ? undefined : part(bytesOf(target, 'target'), offset, length, 'the target')
+    const count = length ?? (isRegion ? Math.max(0, target.length - offset) : 0)
+    if (isRegion) checkRange(offset, count, target.length, 'the target')
+    if (signal?.aborted === true) return Settled.failed(abortedError('recv', signal.reason))
+    const receive =
+      view === undefined
+        ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize)
+        : new ViewReceive(endpoint, view, tag, exactSize)
+    if (signal !== undefined) follow(receive, signal)
+    return receive
+  }
+
+  /**
+   * Counters since it listens, and the limits in force.
+   *
+   * @throws `ERR_CLOSED`
+   */
+  stats(): EndpointStats {
+    return JSON.parse(native.stats(attached(), this.#lifetime.use()) as string) as EndpointStats
+  }
+
+  /**
+   * Ends it: listens no more, fails what is pending with `ERR_CLOSED`, closes peers and regions. Once this resolves, no peer
+   * touches its regions again. Calling it again gives the same promise.
+   */
+  close(): Promise<void> {
+    return this.#lifetime.end(closeEndpoint)
+  }
+
+  /** {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function closeEndpoint(handle: number): Promise<void> {
+  return new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing).wait()
+}

@@ -1,0 +1,120 @@
+import type { Failure } from './native.js'
+
+/** Codes of the engine's own table, in its order. */
+export const ENGINE_ERROR_CODES = [
+  'ERR_TIMEOUT',
+  'ERR_ABORTED',
+  'ERR_PEER_CLOSED',
+  'ERR_CONNECT',
+  'ERR_REGION_NOT_FOUND',
+  'ERR_OUT_OF_RANGE',
+  'ERR_ACCESS',
+  'ERR_MESSAGE_SIZE',
+  'ERR_NO_RECEIVE',
+  'ERR_LIMIT',
+  'ERR_PROTOCOL',
+  'ERR_AUTH',
+  'ERR_CLOSED',
+  'ERR_LISTEN',
+  'ERR_REGION_EXISTS',
+  'ERR_INVALID_NAME',
+  'ERR_MEMORY',
+  'ERR_INTERNAL',
+] as const
+
+/** Every code that a {@link MemlaneError} carries; the last two arise on this side of the engine. */
+export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING'] as const
+
+/** The code of a {@link MemlaneError}. docs/errors.md says for each what happened and what to do. */
+export type ErrorCode = (typeof ERROR_CODES)[number]
+
+/** Every code that a wrong argument's `TypeError` or `RangeError` carries. */
+export const ARGUMENT_ERROR_CODES = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE'] as const
+
+/** The `code` of the `TypeError` or `RangeError` that a wrong argument throws. */
+export type ArgumentErrorCode = (typeof ARGUMENT_ERROR_CODES)[number]
+
+/** Where a failure arose: in this process, at the peer (which said so), or on the way between. */
+export type ErrorOrigin = 'local' | 'remote' | 'transport'
+
+/** What a {@link MemlaneError} is made of, beside its message. */
+export interface MemlaneErrorInit {
+  code: ErrorCode
+  origin: ErrorOrigin
+  retryable: boolean
+  peer?: string | undefined
+  operation?: string | undefined
+  outcome?: 'unknown' | undefined
+  cause?: unknown
+}
+
+/**
+ * A failed operation: `code` says what happened, the other fields say where and to whom.
+ *
+ * Wrong arguments are not of this class: they throw a `TypeError` or `RangeError` at the call, with a `code` of
+ * {@link ArgumentErrorCode}.
+ */
+export class MemlaneError extends Error {
+  /** What happened. Branch on this, never on the message. */
+  readonly code: ErrorCode
+  /** Where it happened. */
+  readonly origin: ErrorOrigin
+  /** Whether the same call may succeed later without any change to it. */
+  readonly retryable: boolean
+  /** The peer as `host:port`, where one was involved. */
+  declare readonly peer?: string
+  /** What was being done: `read`, `write`, `send`, `recv`, `connect`, … */
+  declare readonly operation?: string
+  /** `'unknown'` when the request may or may not have been applied at the peer. */
+  declare readonly outcome?: 'unknown'
+
+  constructor(message: string, init: MemlaneErrorInit) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause })
+    this.code = init.code
+    this.origin = init.origin
+    this.retryable = init.retryable
+    if (init.peer !== undefined) this.peer = init.peer
+    if (init.operation !== undefined) this.operation = init.operation
+    if (init.outcome !== undefined) this.outcome = init.outcome
+  }
+
+  static {
+    // On the prototype, where it is not one more own property to print.
+    Object.defineProperty(this.prototype, 'name', { value: 'MemlaneError', writable: true, configurable: true })
+  }
+}
+
+/** The error for the engine's account of a failure; `overrides` is what JavaScript knows better. */
+export function fromFailure(failure: Failure, overrides?: Partial<MemlaneErrorInit>): MemlaneError {
+  return new MemlaneError(failure.message, {
+    peer: failure.peer,
+    operation: failure.operation,
+    retryable: failure.retryable,
+    // The engine's names and these types hold the same ones; a test compares them.
+    code: failure.code as ErrorCode,
+    origin: failure.origin as ErrorOrigin,
+    outcome: failure.outcome as 'unknown' | undefined,
+    ...overrides,
+  })
+}
+
+/** The error of a call on something that was closed. */
+export function closedError(what: string): MemlaneError {
+  return new MemlaneError(`this ${what} is closed`, { code: 'ERR_CLOSED', origin: 'local', retryable: false })
+}
+
+/** The error of an operation that its own caller gave up. */
+export function abortedError(operation: string, cause: unknown): MemlaneError {
+  return new MemlaneError(`the ${operation} was cancelled`, {
+    code: 'ERR_ABORTED',
+    origin: 'local',
+    retryable: false,
+    operation,
+    cause,
+  })
+}
+
+/** The error of memory that JavaScript could take away, or has taken away, from under the engine. */
+export function unsafeMemoryError(message: string): MemlaneError {
+  return new MemlaneError(message, { code: 'ERR_UNSAFE_MEMORY', origin: 'local', retryable: false })
+}

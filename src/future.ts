@@ -1,0 +1,214 @@
+import { clearTimeout, setTimeout } from 'node:timers'
+import { checkSeconds } from './arguments.js'
+import { admit, attached, drain, retract, type Completion } from './completions.js'
+import { MemlaneError } from './errors.js'
+import { native } from './native.js'
+
+const PENDING = 0
+const FULFILLED = 1
+const REJECTED = 2
+
+interface Waiter<T> {
+  resolve(value: T | null): void
+  reject(error: Error): void
+  timer: NodeJS.Timeout
+}
+
+// `new Promise(capture)` instead of a closure per promise.
+let capturedResolve: (value: never) => void
+let capturedReject: (reason: Error) => void
+function capture(resolve: (value: never) => void, reject: (reason: Error) => void): void {
+  capturedResolve = resolve
+  capturedReject = reject
+}
+
+// A failure that nobody looked at must not vanish with its future: it becomes an unhandled rejection, as it would
+// have been had the future been a promise. Only failures are registered, so that success costs nothing here.
+const dropped = new FinalizationRegistry<Error>((error) => {
+  void Promise.reject(error)
+})
+
+/** Failures that the program brought about itself and that say nothing new to it. */
+function expected(error: Error): boolean {
+  return error instanceof MemlaneError && (error.code === 'ERR_ABORTED' || error.code === 'ERR_CLOSED')
+}
+
+/** Follows an `AbortSignal` for as long as one operation is pending. */
+class AbortLink {
+  readonly #signal: AbortSignal
+  readonly #future: TransferFuture<unknown>
+
+  constructor(signal: AbortSignal, future: TransferFuture<unknown>) {
+    this.#signal = signal
+    this.#future = future
+    signal.addEventListener('abort', this)
+  }
+
+  get reason(): unknown {
+    return this.#signal.aborted ? this.#signal.reason : undefined
+  }
+
+  handleEvent(): void {
+    this.#future.cancel()
+  }
+
+  release(): void {
+    this.#signal.removeEventListener('abort', this)
+  }
+}
+
+// What the rest of the library may do to a future and its users may not.
+
+/** Takes a slot for the next operation of `future`. Issue it before anything else happens. */
+export let begin: (future: TransferFuture<unknown> & Completion) => number
+/** Gives back the slot of an operation that could not be issued. */
+export let withdraw: (future: TransferFuture<unknown>) => void
+/** Ends `future` with a value. */
+export let fulfil: <T>(future: TransferFuture<T>, value: T) => void
+/** Ends `future` with an error. */
+export let fail: (future: TransferFuture<unknown>, error: Error) => void
+/** Cancels `future` when `signal` fires. */
+export let follow: (future: TransferFuture<unknown>, signal: AbortSignal) => void
+/** Whether somebody gave `future` up. */
+export let cancelled: (future: TransferFuture<unknown>) => boolean
+/** The reason of the signal that gave it up. */
+export let abortReason: (future: TransferFuture<unknown>) => unknown
+
+/**
+ * The result of an operation that is already on its way.
+ *
+ * Await it like a promise, or use {@link wait}, {@link waitFor}, {@link waitSync}. The operation proceeds whether or not
+ * anybody waits, also while this thread is busy. A failed future that nobody has looked at raises no unhandled rejection
+ * as long as it is held; once it was dropped unobserved, its failure is reported as one (except `ERR_ABORTED` and
+ * `ERR_CLOSED`, which the program asked for itself).
+ */
+export abstract class TransferFuture<T> implements PromiseLike<T> {
+  #state = PENDING
+  #result: T | Error | undefined = undefined
+  #operation = -1
+  #cancelled = false
+  #promise: Promise<T> | undefined = undefined
+  #resolve: ((value: never) => void) | undefined = undefined
+  #reject: ((reason: Error) => void) | undefined = undefined
+  #waiters: Set<Waiter<T>> | undefined = undefined
+  #abort: AbortLink | undefined = undefined
+
+  /** Awaits the result, as a promise would. */
+  // oxlint-disable-next-line no-thenable -- being awaitable is what a future is for
+  then<A = T, B = never>(
+    onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null
+  ): Promise<A | B> {
+    return this.wait().then(onFulfilled, onRejected)
+  }
+
+  /** The result as a promise, the same one at each call. */
+  wait(): Promise<T> {
+    if (this.#promise !== undefined) return this.#promise
+    const promise = new Promise<T>(capture as never)
+    if (this.#state === PENDING) {
+      this.#resolve = capturedResolve
+      this.#reject = capturedReject
+    } else if (this.#state === FULFILLED) {
+      capturedResolve(this.#result as never)
+    } else {
+      dropped.unregister(this)
+      capturedReject(this.#result as Error)
+    }
+    this.#promise = promise
+    return promise
+  }
+
+  /**
+   * The result, or `null` when the operation has not ended within `seconds`. It goes on then: wait again, or cancel it.
+   *
+   * @param seconds 0 to 2,147,483, fractions allowed
+   */
+  waitFor(seconds: number): Promise<T | null> {
+    const milliseconds = checkSeconds(seconds)
+    if (this.#state !== PENDING) return this.wait()
+    return new Promise((resolve, reject) => {
+      const waiters = (this.#waiters ??= new Set())
+      const timer = setTimeout(() => {
+        waiters.delete(waiter)
+        resolve(null)
+      }, milliseconds)
+      const waiter: Waiter<T> = { resolve, reject, timer }
+      waiters.add(waiter)
+    })
+  }
+
+  /**
+   * The result, by blocking this thread until it is there; `null` when `seconds` passed first. It goes on then.
+   *
+   * Meant for worker threads: nothing else runs on this thread meanwhile. It sleeps on a notification and uses no
+   * processor time.
+   *
+   * @param seconds 0 to 2,147,483, fractions allowed; for ever when left out
+   * @throws what the operation failed with
+   */
+  waitSync(): T
+  waitSync(seconds: number): T | null
+  waitSync(seconds?: number): T | null {
+    const deadline = seconds === undefined ? Infinity : performance.now() + checkSeconds(seconds)
+    while (this.#state === PENDING) {
+      const left = deadline === Infinity ? -1 : Math.max(0, Math.ceil(deadline - performance.now()))
+      if (!native.waitSync(attached(), this.#operation, left)) return null
+      drain()
+    }
+    if (this.#state === FULFILLED) return this.#result as T
+    dropped.unregister(this)
+    throw this.#result as Error
+  }
+
+  /**
+   * Gives the operation up: it fails with `ERR_ABORTED`, unless it had already ended. Its memory is quiet when it fails.
+   *
+   * A cancelled read, write or send may already have been applied at the peer. A cancelled receive consumes no message.
+   */
+  cancel(): void {
+    if (this.#state !== PENDING || this.#cancelled) return
+    this.#cancelled = true
+    native.cancel(attached(), this.#operation)
+  }
+
+  #settle(state: number, result: T | Error): void {
+    this.#state = state
+    this.#result = result
+    this.#operation = -1
+    if (this.#abort !== undefined) {
+      this.#abort.release()
+      this.#abort = undefined
+    }
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    let observed = this.#promise !== undefined
+    if (waiters !== undefined) {
+      for (const waiter of waiters) {
+        observed = true
+        clearTimeout(waiter.timer)
+        if (state === FULFILLED) waiter.resolve(result as T)
+        else waiter.reject(result as Error)
+      }
+    }
+    if (this.#promise !== undefined) {
+      if (state === FULFILLED) this.#resolve?.(result as never)
+      else this.#reject?.(result as Error)
+      this.#resolve = undefined
+      this.#reject = undefined
+    }
+    if (state === REJECTED && !observed && !expected(result as Error)) dropped.register(this, result as Error, this)
+  }
+
+  static {
+    begin = (future) => (future.#operation = admit(future))
+    withdraw = (future) => retract(future.#operation)
+    fulfil = (future, value) => future.#settle(FULFILLED, value)
+    fail = (future, error) => future.#settle(REJECTED, error)
+    follow = (future, signal) => {
+      future.#abort = new AbortLink(signal, future)
+    }
+    cancelled = (future) => future.#cancelled
+    abortReason = (future) => future.#abort?.reason
+  }
+}

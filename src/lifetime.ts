@@ -1,0 +1,36 @@
+import { closedError } from './errors.js'
+
+/** One native handle, and whether it may still be used. What belongs to an endpoint ends with it. */
+export class Lifetime {
+  readonly #handle: number
+  readonly #what: string
+  readonly #owner: Lifetime | undefined
+  #closing: Promise<void> | undefined = undefined
+
+  constructor(handle: number, what: string, owner?: Lifetime) {
+    this.#handle = handle
+    this.#what = what
+    this.#owner = owner
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined || this.#owner?.closed === true
+  }
+
+  /** The handle, or `ERR_CLOSED`. */
+  use(): number {
+    if (this.#closing !== undefined || this.#owner?.closed === true) throw closedError(this.#what)
+    return this.#handle
+  }
+
+  /** Closes once: `close` runs at the first call, and not at all when the owner closed before. */
+  end(close: (handle: number) => Promise<void>): Promise<void> {
+    this.#closing ??= this.#owner?.ending() ?? close(this.#handle)
+    return this.#closing
+  }
+
+  /** The close under way or over, if there is one. */
+  ending(): Promise<void> | undefined {
+    return this.#closing
+  }
+}

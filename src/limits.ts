@@ -1,0 +1,24 @@
+import { integer } from './arguments.js'
+import { native, type LimitRow } from './native.js'
+import type { Limits } from './options.js'
+
+let table: LimitRow[] | undefined
+
+/** The engine's limits: it alone knows their ranges. */
+function rows(): LimitRow[] {
+  return (table ??= native.limitTable())
+}
+
+export function limitNames(): string[] {
+  return rows().map(({ name }) => name)
+}
+
+/** Those limits that `options` sets, as the engine takes them. */
+export function checkLimits(options: Limits): Record<string, number> {
+  const limits: Record<string, number> = {}
+  for (const { name, least, most } of rows()) {
+    const value = options[name as keyof Limits]
+    if (value !== undefined) limits[name] = integer(value, name, least, most)
+  }
+  return limits
+}

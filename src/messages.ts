@@ -1,0 +1,86 @@
+import { attached } from './completions.js'
+import { begin, fulfil } from './future.js'
+import { native } from './native.js'
+import { Operation } from './operation.js'
+import type { Received } from './options.js'
+import { regionBytes, regionHandle, type MemoryRegion } from './region.js'
+import { takeInto } from './transfer.js'
+
+/** Any tag, to the engine. */
+export const ANY_TAG = -1
+
+/** A message under way; its result is the number of bytes sent. */
+export class Send extends Operation<number> {
+  static bytes(peer: number, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
+    const send = new Send()
+    native.sendBytes(attached(), begin(send), peer, bytes, tag, timeoutMs)
+    return send
+  }
+
+  static region(
+    peer: number,
+    region: MemoryRegion,
+    offset: number,
+    length: number,
+    tag: number,
+    timeoutMs: number
+  ): Send {
+    const send = new Send()
+    const handle = regionHandle(region)
+    native.sendRegion(attached(), begin(send), peer, handle, offset, length, tag, timeoutMs)
+    return send
+  }
+
+  protected override succeeded(_op: number, value: number): void {
+    fulfil(this, value)
+  }
+}
+
+abstract class Receive extends Operation<Received> {
+  protected override succeeded(op: number, value: number): void {
+    const { messageBytes = value, tag = 0, from = '', truncated = false } = native.detail(attached(), op)
+    fulfil(this, { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) })
+  }
+
+  protected abstract data(op: number, bytes: number): Uint8Array
+}
+
+/** A receive posted with a region: the message goes there straight. */
+export class RegionReceive extends Receive {
+  readonly #target: Uint8Array
+
+  constructor(
+    endpoint: number,
+    region: MemoryRegion,
+    offset: number,
+    length: number,
+    tag: number,
+    exactSize: boolean
+  ) {
+    super()
+    const handle = regionHandle(region)
+    // Made now: the region may be closed when the message is there.
+    this.#target = regionBytes(region, offset, length)
+    native.recvRegion(attached(), begin(this), endpoint, handle, offset, length, tag, exactSize)
+  }
+
+  protected override data(_op: number, bytes: number): Uint8Array {
+    return this.#target.subarray(0, bytes)
+  }
+}
+
+/** A receive posted with memory of JavaScript: the message waits in the engine's until it is whole. */
+export class ViewReceive extends Receive {
+  readonly #view: Uint8Array
+
+  constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean) {
+    super()
+    this.#view = view
+    native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize)
+  }
+
+  protected override data(op: number, bytes: number): Uint8Array {
+    takeInto(op, bytes, this.#view)
+    return new Uint8Array(this.#view.buffer, this.#view.byteOffset, bytes)
+  }
+}

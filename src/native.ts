@@ -1,0 +1,148 @@
+import { MemlaneError } from './errors.js'
+
+/** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
+export interface Attachment {
+  id: number
+  /** 1,024 records of four doubles: operation, state, value, 0. */
+  records: ArrayBuffer
+}
+
+/** What is worth more than one number about an operation that succeeded. */
+export interface Detail {
+  text?: string
+  messageBytes?: number
+  tag?: number | bigint
+  from?: string
+  truncated?: boolean
+}
+
+/** Why an operation failed, as numbers and names; {@link MemlaneError} is made from it. */
+export interface Failure {
+  code: string
+  message: string
+  peer?: string
+  operation?: string
+  origin: string
+  retryable: boolean
+  outcome?: string
+}
+
+/** One row of the engine's error table. */
+export interface ErrorRow {
+  code: string
+  kind: string
+  status?: number
+  origin: string
+  retryable: boolean
+  text: string
+}
+
+/** One row of the engine's table of limits. */
+export interface LimitRow {
+  name: string
+  default: number
+  least: number
+  most: number
+}
+
+/**
+ * The engine as JavaScript drives it: numbers down, records back.
+ *
+ * Handles and operations are numbers. Nothing here checks an argument for the caller's sake: that is the work of
+ * `arguments.ts`, in the caller's own stack. A failed operation is a record, never an exception.
+ */
+export interface Native {
+  attach(onWake: () => void): Attachment
+  drain(at: number): number
+  detail(at: number, op: number): Detail
+  failure(at: number, op: number): Failure
+  errorTable(): ErrorRow[]
+  limitTable(): LimitRow[]
+
+  endpoint(at: number, limits: Record<string, number>): number
+  listen(at: number, op: number, endpoint: number, host: string, port: number): void
+  endpointInfo(at: number, endpoint: number): string | null
+  closeEndpoint(at: number, op: number, endpoint: number): void
+  stats(at: number, endpoint: number): string | null
+
+  alloc(
+    at: number,
+    endpoint: number,
+    name: string,
+    length: number,
+    access: string
+  ): { handle: number; address: number; failure?: Failure }
+  regionBuffer(at: number, region: number): ArrayBuffer
+  copyOut(at: number, region: number, offset: number, into: Uint8Array): void
+  closeRegion(at: number, op: number, region: number): void
+
+  connect(at: number, op: number, endpoint: number, host: string, port: number, legacy: boolean): number
+  describe(at: number, op: number, peer: number, timeoutMs: number): void
+  closePeer(at: number, op: number, peer: number): void
+
+  transfer(
+    at: number,
+    op: number,
+    peer: number,
+    opcode: number,
+    region: number,
+    regionOffset: number,
+    address: number,
+    length: number,
+    timeoutMs: number
+  ): void
+  readStaged(at: number, op: number, peer: number, address: number, length: number, timeoutMs: number): void
+  writeBytes(at: number, op: number, peer: number, address: number, view: Uint8Array, timeoutMs: number): void
+  sendBytes(at: number, op: number, peer: number, view: Uint8Array, tag: number, timeoutMs: number): void
+  sendRegion(
+    at: number,
+    op: number,
+    peer: number,
+    region: number,
+    offset: number,
+    length: number,
+    tag: number,
+    timeoutMs: number
+  ): void
+  recvRegion(
+    at: number,
+    op: number,
+    endpoint: number,
+    region: number,
+    offset: number,
+    length: number,
+    tag: number,
+    exactSize: boolean
+  ): void
+  recvStaged(at: number, op: number, endpoint: number, length: number, tag: number, exactSize: boolean): void
+
+  take(at: number, op: number): ArrayBuffer
+  takeInto(at: number, op: number, view: Uint8Array): number
+  discard(at: number, op: number): void
+  cancel(at: number, op: number): void
+  waitSync(at: number, op: number, milliseconds: number): boolean
+}
+
+/** The C library that this process runs on, as platform packages name it; empty where there is only one. */
+function libc(): string {
+  if (process.platform !== 'linux') return ''
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
+  return report?.header?.glibcVersionRuntime === undefined ? 'musl' : 'gnu'
+}
+
+function load(): Native {
+  try {
+    // Two levels up from dist/src: the loader that `napi build` writes lies in the package root.
+    return require('../../native.js') as Native
+  } catch (cause) {
+    const platform = [process.platform, process.arch, libc()].filter((part) => part !== '').join('-')
+    throw new MemlaneError(
+      `memlane has no native binary for ${platform} here: the package memlane-${platform} is not installed ` +
+        `or does not load. Install without --no-optional (or --omit=optional) on the machine that runs it.`,
+      { code: 'ERR_NATIVE_BINDING', origin: 'local', retryable: false, cause }
+    )
+  }
+}
+
+/** The engine, loaded once per environment. */
+export const native: Native = load()

@@ -1,0 +1,69 @@
+import { attached, FAILED, type Completion } from './completions.js'
+import { fromFailure, type MemlaneErrorInit } from './errors.js'
+import { abortReason, begin, fail, fulfil, TransferFuture, withdraw } from './future.js'
+import { native, type Failure } from './native.js'
+
+/** A future with its side to the engine: issues itself, and makes its result of the record that comes back. */
+export abstract class Operation<T> extends TransferFuture<T> implements Completion {
+  complete(op: number, state: number, value: number): void {
+    if (state === FAILED) {
+      this.failed(native.failure(attached(), op))
+      return
+    }
+    try {
+      this.succeeded(op, value)
+    } catch (error) {
+      fail(this, error as Error)
+    }
+  }
+
+  /** Makes the result. Fetch what is kept under `op` before anything else. */
+  protected abstract succeeded(op: number, value: number): void
+
+  protected failed(failure: Failure): void {
+    fail(this, this.error(failure))
+  }
+
+  protected error(failure: Failure, overrides?: Partial<MemlaneErrorInit>): Error {
+    const cause = abortReason(this)
+    return fromFailure(failure, cause === undefined ? overrides : { ...overrides, cause })
+  }
+}
+
+/** An operation off the hot path: `issue` hands it over, `finish` makes its result. */
+export class Call<T> extends Operation<T> {
+  readonly #finish: (op: number, value: number) => T
+
+  constructor(issue: (op: number) => void, finish: (op: number, value: number) => T) {
+    super()
+    this.#finish = finish
+    const op = begin(this)
+    try {
+      issue(op)
+    } catch (error) {
+      withdraw(this)
+      throw error
+    }
+  }
+
+  protected override succeeded(op: number, value: number): void {
+    fulfil(this, this.#finish(op, value))
+  }
+}
+
+/** An operation that ended before it began. */
+export class Settled<T> extends TransferFuture<T> {
+  static failed<T>(error: Error): TransferFuture<T> {
+    const future = new Settled<T>()
+    fail(future, error)
+    return future
+  }
+
+  static value<T>(value: T): TransferFuture<T> {
+    const future = new Settled<T>()
+    fulfil(future, value)
+    return future
+  }
+}
+
+export const nothing = (): undefined => undefined

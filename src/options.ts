@@ -1,0 +1,202 @@
+import type { Bytes, Integer } from './arguments.js'
+import type { MemoryRegion } from './region.js'
+
+/** What a peer may do with a region. */
+export type Access = 'none' | 'read' | 'write' | 'readwrite'
+
+/** How to speak with a peer: with status frames, or DLSlime's wire byte for byte. */
+export type Wire = 'native' | 'legacy'
+
+/** The bounds that an endpoint keeps. Lengths are bytes, times are milliseconds, all are integers. */
+export interface Limits {
+  /** Connections held open as a target; more are closed at once. Default 1,024; 1 to 1,000,000. */
+  maxConnections?: Integer
+  /** The same from one source address. Default 64; 1 to 1,000,000. */
+  maxConnectionsPerSource?: Integer
+  /** Longest operation accepted as a target; longer reads and writes are split. Default 1 GiB; 1 MiB to 1 TiB. */
+  maxOperationBytes?: Integer
+  /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
+  maxUnexpectedBytes?: Integer
+  /** Number of such messages. Default 64; 0 to 1,048,576. */
+  maxUnexpectedMessages?: Integer
+  /** How long such a message waits for its receive. Default 5,000 ms; 1 ms to a day. */
+  unexpectedTimeoutMs?: Integer
+  /** Resolving a name and connecting, together. Default 5,000 ms; 1 ms to a day. */
+  connectTimeoutMs?: Integer
+  /** From connect or accept until both sides know whom they speak with. Default 5,000 ms; 1 ms to a day. */
+  handshakeTimeoutMs?: Integer
+  /** From the first byte of a header to its last. Default 10,000 ms; 1 ms to a day. */
+  headerTimeoutMs?: Integer
+  /** Longest time without a byte while a body is on its way. Default 30,000 ms; 1 ms to a day. */
+  progressTimeoutMs?: Integer
+  /** An idle connection is closed after this. Default 60,000 ms; 1 ms to a day. */
+  idleTimeoutMs?: Integer
+  /** Longest refused payload that is read to nowhere so that its connection can go on. Default 1 MiB; 0 to 1 GiB. */
+  drainBytes?: Integer
+  /** How long a connection that is being closed reads what is still coming. Default 2,000 ms; 0 to a day. */
+  drainMs?: Integer
+  /** Send buffer of every socket; 0 leaves it to the system. Default 512 KiB; 0 to 1 GiB. */
+  sendBufferBytes?: Integer
+  /** Receive buffer of every socket; 0 leaves it to the system. Default 1 MiB; 0 to 1 GiB. */
+  receiveBufferBytes?: Integer
+}
+
+/** Options of `TcpEndpoint.listen`. */
+export interface ListenOptions extends Limits {
+  /** Address or name to listen on. Default `'127.0.0.1'`: reachable from this machine only. */
+  host?: string
+  /** TCP port, 0 to 65,535. Default 0: the system picks one, `endpoint.port` tells which. */
+  port?: Integer
+}
+
+/** Options of `endpoint.alloc`. */
+export interface AllocOptions {
+  /**
+   * What peers may do. Default `'none'`: nothing is reachable unless somebody asked for it, and memory that only this
+   * process reads into or writes from needs no rights. A region without rights is not in the endpoint info.
+   */
+  access?: Access
+}
+
+interface Deadline {
+  /** Gives up after so many milliseconds. Default 30,000; 0 to 2,147,483,647, where 0 is never. */
+  timeoutMs?: Integer
+  /** Gives up when it fires; the failure's `cause` is its reason. */
+  signal?: AbortSignal
+}
+
+/** Options of `endpoint.connect`. */
+export interface ConnectOptions {
+  /**
+   * Gives up after so many milliseconds. Default 30,000; 0 to 2,147,483,647, where 0 is never. The endpoint's
+   * `connectTimeoutMs` and `handshakeTimeoutMs` hold beside it.
+   */
+  timeoutMs?: Integer
+  /** Gives up when it fires; the failure's `cause` is its reason. */
+  signal?: AbortSignal
+  /** Which wire to speak. Default: what the info says, and `'native'` for a URL. */
+  wire?: Wire
+}
+
+/** Options of `peer.read`. */
+export interface ReadOptions extends Deadline {
+  /** First byte of the remote region. Default 0. */
+  remoteOffset?: Integer
+  /** Bytes to read. Default: the rest of the remote region. */
+  length?: Integer
+}
+
+/** Options of `peer.read` into memory of the caller's. */
+export interface ReadIntoOptions extends ReadOptions {
+  /** Where the bytes go: a region (no copy), or memory of JavaScript (one copy, when the data is in). */
+  into: MemoryRegion | Bytes
+  /** First byte of `into`, in bytes whatever its element size. Default 0. */
+  intoOffset?: Integer
+  /** Bytes to read. Default: the rest of the remote region, or of `into` where that is shorter. */
+  length?: Integer
+}
+
+/** Options of `peer.write`. */
+export interface WriteOptions extends Deadline {
+  /** First byte of the remote region. Default 0. */
+  remoteOffset?: Integer
+  /** First byte of the source, in bytes whatever its element size. Default 0. */
+  sourceOffset?: Integer
+  /** Bytes to write. Default: the rest of the source. */
+  length?: Integer
+}
+
+/** Options of `peer.send`. */
+export interface SendOptions extends Deadline {
+  /** A number for the receiver to choose messages by. Default 0; 0 to 2^53 - 1. */
+  tag?: Integer
+  /** First byte of the source, in bytes whatever its element size. Default 0. */
+  sourceOffset?: Integer
+  /** Bytes to send. Default: the rest of the source. */
+  length?: Integer
+}
+
+/** Options of `peer.refresh`. */
+export interface RefreshOptions extends Deadline {}
+
+/** Options of `endpoint.recv`. */
+export interface ReceiveOptions {
+  /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
+  tag?: Integer
+  /** Fails with `ERR_MESSAGE_SIZE` when the message is not exactly as long as the target. Default false. */
+  exactSize?: boolean
+  /** First byte of the target, in bytes whatever its element size. Default 0. */
+  offset?: Integer
+  /** Bytes to take at most. Default: the rest of the target. */
+  length?: Integer
+  /** Withdraws the receive when it fires; the failure's `cause` is its reason. */
+  signal?: AbortSignal
+}
+
+/** How a receive ended. */
+export interface Received {
+  /** Bytes stored. */
+  bytes: number
+  /** Bytes that the message had; more than `bytes` when it was truncated. */
+  messageBytes: number
+  /** The sender's tag; a bigint only when a foreign peer sent one above 2^53 - 1. */
+  tag: number | bigint
+  /** The sender's address as `host:port`. */
+  from: string
+  /** Whether the message was longer than the target. */
+  truncated: boolean
+  /** The bytes stored, as a view over the target. */
+  data: Uint8Array
+}
+
+/** A region as the endpoint info lists it, under its name. */
+export interface RegionInfo {
+  /** Its first byte on the wire. */
+  addr: number
+  /** Its length in bytes. */
+  length: number
+  /** What a peer may do with it; foreign peers do not say. */
+  access?: Access
+}
+
+/** What peers exchange to find each other: plain JSON, with DLSlime's keys. */
+export interface EndpointInfo {
+  host: string
+  port: number
+  /** Regions by name. */
+  mr_info: Record<string, RegionInfo>
+  /** The wire's version, and a number that is another one after each start. */
+  memlane: { version: number; instance: string }
+}
+
+/** The endpoint info of a peer, ours or foreign. */
+export interface PeerInfo {
+  host: string
+  port: number
+  /** Regions by name. A native peer is asked for the present ones; a legacy peer has these. */
+  mr_info?: Readonly<Record<string, { addr: number; length: number }>>
+  /** There when the peer speaks the native wire. */
+  memlane?: unknown
+}
+
+/** Counters of an endpoint since it listens, as target and as initiator. Bytes are payload. */
+export interface EndpointStats {
+  connections: { open: number; accepted: number; refused: number; legacy: number; evicted: number }
+  operations: {
+    reads: number
+    writes: number
+    sends: number
+    receives: number
+    failed: number
+    timedOut: number
+    cancelled: number
+  }
+  bytes: { read: number; written: number; sent: number; received: number; served: number; stored: number }
+  /** Requests refused as a target, by the name of the status that says why. */
+  rejected: Record<string, number>
+  protocolErrors: number
+  authFailures: number
+  lanes: { dialled: number; poisoned: number }
+  /** The limits in force. */
+  limits: Record<keyof Limits, number>
+}

@@ -1,0 +1,293 @@
+import {
+  bytesOf,
+  checkKeys,
+  checkName,
+  checkOptions,
+  checkRange,
+  checkSignal,
+  checkTag,
+  checkTimeout,
+  DEFAULT_TIMEOUT_MS,
+  integer,
+  part,
+  unknownOption,
+  type Bytes,
+} from './arguments.js'
+import { attached } from './completions.js'
+import { abortedError } from './errors.js'
+import { follow, type TransferFuture } from './future.js'
+import { Lifetime } from './lifetime.js'
+import { Send } from './messages.js'
+import { native } from './native.js'
+import { Call, nothing, Settled } from './operation.js'
+import type { ReadIntoOptions, ReadOptions, RefreshOptions, RegionInfo, SendOptions, Wire, WriteOptions } from './options.js'
+import { MemoryRegion } from './region.js'
+import { Remote } from './remote.js'
+import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
+
+const READ_OPTIONS = 'into, intoOffset, remoteOffset, length, timeoutMs, signal'
+const WRITE_OPTIONS = 'remoteOffset, sourceOffset, length, timeoutMs, signal'
+const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
+
+/** The peer for a native handle. */
+export let makePeer: (
+  handle: number,
+  owner: Lifetime,
+  host: string,
+  port: number,
+  wire: Wire,
+  regions: Map<string, RegionInfo>,
+  text: string | undefined
+) => Peer
+
+/** Cancels `future` when `signal` fires. */
+function followed<F extends TransferFuture<unknown>>(future: F, signal: AbortSignal | undefined): F {
+  if (signal !== undefined) follow(future, signal)
+  return future
+}
+
+/**
+ * The remote endpoint as seen from here.
+ *
+ * It outlives restarts of the other side: it dials again when used. Operations are on their way when the call returns.
+ */
+export class Peer {
+  /** The peer's address, as it was dialled. */
+  readonly host: string
+  /** The peer's port. */
+  readonly port: number
+  /** How it is spoken with. On `'legacy'`, writes and sends are not acknowledged, and regions come from its info alone. */
+  readonly wire: Wire
+  readonly #remote: Remote
+  #listed: ReadonlyMap<string, RegionInfo> | undefined = undefined
+  #listedFrom: Map<string, RegionInfo> | undefined = undefined
+
+  private constructor(host: string, port: number, wire: Wire, remote: Remote) {
+    this.host = host
+    this.port = port
+    this.wire = wire
+    this.#remote = remote
+  }
+
+  /** Whether the peer, or the endpoint it belongs to, is closed here. */
+  get closed(): boolean {
+    return this.#remote.lifetime.closed
+  }
+
+  /** The peer's regions by name, as it last described them. {@link refresh} asks again. */
+  get regions(): ReadonlyMap<string, RegionInfo> {
+    // A copy, so that nobody edits what reads and writes look names up in.
+    if (this.#listed === undefined || this.#listedFrom !== this.#remote.regions) {
+      this.#listedFrom = this.#remote.regions
+      this.#listed = new Map(this.#listedFrom)
+    }
+    return this.#listed
+  }
+
+  /**
+   * The number of bytes read from the region `name` into `options.into`.
+   *
+   * Into a {@link MemoryRegion} the bytes go straight from the socket; into memory of JavaScript they are copied once, when
+   * all are in. On failure a region's range is undefined, memory of JavaScript is untouched.
+   *
+   * A name that the peer had not described yet costs one round trip more. `into` may not be a resizable ArrayBuffer.
+   *
+   * @param name the region's name at the peer
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves
+   *   `into` or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_REGION_NOT_FOUND`,
+   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL`,
+   *   `ERR_CLOSED`, or `ERR_UNSAFE_MEMORY` when `into` was detached meanwhile.
+   */
+  read(name: string, options: ReadIntoOptions): TransferFuture<number>
+  /**
+   * The bytes of the region `name`, in memory that nobody else can reach.
+   *
+   * A name that the peer had not described yet costs one round trip more.
+   *
+   * @param name the region's name at the peer
+   * @throws as `read` with `into`
+   */
+  read(name: string, options?: ReadOptions): TransferFuture<Uint8Array>
+  read(name: string, options?: ReadOptions | ReadIntoOptions): TransferFuture<Uint8Array | number> {
+    let into: unknown
+    let intoOffset = 0
+    let remoteOffset = 0
+    let length = REST
+    let timeoutMs = DEFAULT_TIMEOUT_MS
+    let signal: AbortSignal | undefined
+    if (options !== undefined) {
+      checkOptions(options)
+      for (const key in options) {
+        const value: unknown = options[key as keyof ReadOptions]
+        // Comparing with literals is what makes this loop free: no list is searched, nothing is allocated.
+        if (key === 'into') into = value
+        else if (key === 'intoOffset') intoOffset = value === undefined ? 0 : integer(value, key)
+        else if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : integer(value, key)
+        else if (key === 'length') length = value === undefined ? REST : integer(value, key)
+        else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
+        else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
+        else throw unknownOption(key, READ_OPTIONS)
+      }
+    }
+    const remote = this.#remote
+    remote.lifetime.use()
+    const region = remote.regions.get(name)
+    if (region === undefined) checkName(name)
+    let view: Uint8Array | undefined
+    if (into instanceof MemoryRegion) {
+      checkRange(intoOffset, length === REST ? 0 : length, into.length, 'into')
+    } else if (into !== undefined) {
+      view = part(bytesOf(into, 'into'), intoOffset, length === REST ? undefined : length, 'into')
+    }
+    if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason))
+    const transfer =
+      view !== undefined
+        ? new ViewRead(remote, name, remoteOffset, length, timeoutMs, view)
+        : into !== undefined
+          ? new RegionTransfer(remote, READ, name, remoteOffset, length, timeoutMs, into as MemoryRegion, intoOffset)
+          : new PrivateRead(remote, name, remoteOffset, length, timeoutMs)
+    return followed(transfer.start(region) as TransferFuture<Uint8Array | number>, signal)
+  }
+
+  /**
+   * The number of bytes written to the region `name`. On the native wire they are applied at the peer when this resolves;
+   * on the legacy wire they have left for it, nothing stronger is known.
+   *
+   * A {@link MemoryRegion} is sent from where it lies: what changes in it before this resolves may or may not be sent. Memory
+   * of JavaScript was copied when the call returned. On failure the remote range is undefined; `outcome: 'unknown'` says
+   * that the write may have been applied.
+   *
+   * A name that the peer had not described yet costs one round trip more. Where a restarted peer no longer knows an
+   * address, a write from memory of JavaScript fails once with `ERR_REGION_NOT_FOUND` and `retryable`: the next one finds it.
+   *
+   * @param name the region's name at the peer
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves the
+   *   source or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_REGION_NOT_FOUND`,
+   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`,
+   *   `ERR_PROTOCOL` or `ERR_CLOSED`.
+   */
+  write(name: string, source: MemoryRegion | Bytes, options?: WriteOptions): TransferFuture<number> {
+    let remoteOffset = 0
+    let sourceOffset = 0
+    let length: number | undefined
+    let timeoutMs = DEFAULT_TIMEOUT_MS
+    let signal: AbortSignal | undefined
+    if (options !== undefined) {
+      checkOptions(options)
+      for (const key in options) {
+        const value: unknown = options[key as keyof WriteOptions]
+        if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : integer(value, key)
+        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : integer(value, key)
+        else if (key === 'length') length = value === undefined ? undefined : integer(value, key)
+        else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
+        else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
+        else throw unknownOption(key, WRITE_OPTIONS)
+      }
+    }
+    const remote = this.#remote
+    remote.lifetime.use()
+    const region = remote.regions.get(name)
+    if (region === undefined) checkName(name)
+    let transfer: RegionTransfer | BytesWrite
+    if (source instanceof MemoryRegion) {
+      const count = length ?? Math.max(0, source.length - sourceOffset)
+      checkRange(sourceOffset, count, source.length, 'the source')
+      transfer = new RegionTransfer(remote, WRITE, name, remoteOffset, count, timeoutMs, source, sourceOffset)
+    } else {
+      const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
+      // Whoever has to ask for the name first writes what the memory held at the call, as promised.
+      transfer = new BytesWrite(remote, name, remoteOffset, timeoutMs, region === undefined ? new Uint8Array(bytes) : bytes)
+    }
+    if (signal?.aborted === true) return Settled.failed(abortedError('write', signal.reason))
+    return followed(transfer.start(region), signal)
+  }
+
+  /**
+   * The number of bytes sent, once a receive of the peer's holds them (native), or once they have left (legacy).
+   *
+   * Memory of JavaScript was copied when the call returned; a {@link MemoryRegion} is sent from where it lies. Messages of
+   * one peer arrive in the order of the calls. `outcome: 'unknown'` in a failure says that the message may have arrived.
+   *
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
+   *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`,
+   *   `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   */
+  send(source: MemoryRegion | Bytes, options?: SendOptions): TransferFuture<number> {
+    let tag = 0
+    let sourceOffset = 0
+    let length: number | undefined
+    let timeoutMs = DEFAULT_TIMEOUT_MS
+    let signal: AbortSignal | undefined
+    if (options !== undefined) {
+      checkOptions(options)
+      for (const key in options) {
+        const value: unknown = options[key as keyof SendOptions]
+        if (key === 'tag') tag = value === undefined ? 0 : checkTag(value)
+        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : integer(value, key)
+        else if (key === 'length') length = value === undefined ? undefined : integer(value, key)
+        else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
+        else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
+        else throw unknownOption(key, SEND_OPTIONS)
+      }
+    }
+    const peer = this.#remote.lifetime.use()
+    if (source instanceof MemoryRegion) {
+      const count = length ?? Math.max(0, source.length - sourceOffset)
+      checkRange(sourceOffset, count, source.length, 'the source')
+      if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason))
+      return followed(Send.region(peer, source, sourceOffset, count, tag, timeoutMs), signal)
+    }
+    const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
+    if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason))
+    return followed(Send.bytes(peer, bytes, tag, timeoutMs), signal)
+  }
+
+  /**
+   * The peer's regions, asked anew. On the legacy wire, which cannot ask, those of its info.
+   *
+   * Names that are new are found without this; it is for those that were replaced by something longer.
+   *
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`. The future fails with `ERR_TIMEOUT`,
+   *   `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   */
+  refresh(options: RefreshOptions = {}): TransferFuture<ReadonlyMap<string, RegionInfo>> {
+    checkKeys(options, ['timeoutMs', 'signal'])
+    const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
+    const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
+    const peer = this.#remote.lifetime.use()
+    if (signal?.aborted === true) return Settled.failed(abortedError('describe', signal.reason))
+    if (!this.#remote.describes) return Settled.value(this.regions)
+    const call = new Call<ReadonlyMap<string, RegionInfo>>(
+      (op) => native.describe(attached(), op, peer, timeoutMs),
+      (op) => {
+        this.#remote.adopt(native.detail(attached(), op).text ?? '')
+        return this.regions
+      }
+    )
+    return followed(call, signal)
+  }
+
+  /**
+   * Ends every operation with this peer (`ERR_CLOSED`) and drops its connections. Other peers of the same address keep
+   * theirs. Calling it again gives the same promise.
+   */
+  close(): Promise<void> {
+    return this.#remote.lifetime.end((handle) =>
+      new Call<void>((op) => native.closePeer(attached(), op, handle), nothing).wait()
+    )
+  }
+
+  /** {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  static {
+    makePeer = (handle, owner, host, port, wire, regions, text) => {
+      const label = `${host.includes(':') ? `[${host}]` : host}:${port}`
+      const remote = new Remote(new Lifetime(handle, 'peer', owner), label, wire === 'native', regions)
+      if (text !== undefined) remote.adopt(text)
+      return new Peer(host, port, wire, remote)
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import { describedRegions } from './info.js'
+import type { Lifetime } from './lifetime.js'
+import type { RegionInfo } from './options.js'
+
+/** What is known of a peer: its handle, how it is spoken with, and its regions as it last described them. */
+export class Remote {
+  readonly lifetime: Lifetime
+  /** `host:port`, as failures name it. */
+  readonly label: string
+  /** Whether the peer answers DESCRIBE. */
+  readonly describes: boolean
+  regions: Map<string, RegionInfo>
+  #text = ''
+
+  constructor(lifetime: Lifetime, label: string, describes: boolean, regions: Map<string, RegionInfo>) {
+    this.lifetime = lifetime
+    this.label = label
+    this.describes = describes
+    this.regions = regions
+  }
+
+  /** Takes over what the peer said about itself. The map is replaced, so that whoever holds the old one is not surprised. */
+  adopt(text: string): void {
+    if (text === this.#text) return
+    this.regions = describedRegions(text, this.label)
+    this.#text = text
+  }
+}

@@ -1,0 +1,267 @@
+import { checkRange } from './arguments.js'
+import { attached } from './completions.js'
+import { abortedError, fromFailure, MemlaneError, unsafeMemoryError } from './errors.js'
+import { abortReason, begin, cancelled, fail, fulfil } from './future.js'
+import { native, type Failure } from './native.js'
+import { Operation } from './operation.js'
+import type { RegionInfo } from './options.js'
+import { regionHandle, type MemoryRegion } from './region.js'
+import type { Remote } from './remote.js'
+
+export const READ = 1
+export const WRITE = 2
+
+/** Length of a transfer whose caller did not say one. */
+export const REST = -1
+
+/**
+ * A read or write of a named remote region.
+ *
+ * The name is looked up among the regions that the peer last described. Where it is missing there, or the peer no longer
+ * knows the address, the peer is asked once to describe itself anew before the operation fails.
+ */
+export abstract class Transfer<T> extends Operation<T> {
+  protected readonly remote: Remote
+  readonly #operation: 'read' | 'write'
+  readonly #name: string
+  readonly #remoteOffset: number
+  readonly #length: number
+  #timeoutMs: number
+  #asked = false
+  #asking = false
+  #since = 0
+  #stale: Failure | undefined = undefined
+
+  protected constructor(
+    remote: Remote,
+    operation: 'read' | 'write',
+    name: string,
+    remoteOffset: number,
+    length: number,
+    timeoutMs: number
+  ) {
+    super()
+    this.remote = remote
+    this.#operation = operation
+    this.#name = name
+    this.#remoteOffset = remoteOffset
+    this.#length = length
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Hands the operation over: it is on its way when this returns. `region` is what the name was found to be. */
+  start(region: RegionInfo | undefined): this {
+    if (region !== undefined) this.#launch(region)
+    else if (this.remote.describes) this.#ask()
+    else throw this.#notFound()
+    return this
+  }
+
+  /** Bytes to move when nobody said, with `rest` bytes left in the remote region. */
+  protected abstract rest(rest: number): number
+  /** Takes a slot and calls the engine, once nothing can throw any more. */
+  protected abstract issue(peer: number, address: number, length: number, timeoutMs: number): void
+  protected abstract finished(op: number, value: number): void
+
+  /** Whether it can be issued a second time. */
+  protected get repeatable(): boolean {
+    return true
+  }
+
+  protected override succeeded(op: number, value: number): void {
+    if (this.#asking) this.#answered(op)
+    else this.finished(op, value)
+  }
+
+  protected override failed(failure: Failure): void {
+    if (this.#asking) {
+      fail(this, this.error(failure, { operation: this.#operation }))
+    } else if (this.#asked || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
+      fail(this, this.error(failure))
+    } else {
+      this.#stale = failure
+      try {
+        this.#ask()
+      } catch {
+        // The peer was closed here meanwhile: what it had answered is the better account.
+        fail(this, this.error(failure))
+      }
+    }
+  }
+
+  #launch(region: RegionInfo): void {
+    const offset = this.#remoteOffset
+    const length = this.#length === REST ? this.rest(Math.max(0, region.length - offset)) : this.#length
+    checkRange(offset, length, region.length, 'the remote region')
+    this.issue(this.remote.lifetime.use(), region.addr + offset, length, this.#timeoutMs)
+  }
+
+  #ask(): void {
+    const peer = this.remote.lifetime.use()
+    this.#asked = true
+    this.#asking = true
+    this.#since = performance.now()
+    native.describe(attached(), begin(this), peer, this.#timeoutMs)
+  }
+
+  #answered(op: number): void {
+    this.#asking = false
+    this.remote.adopt(native.detail(attached(), op).text ?? '')
+    if (cancelled(this)) throw abortedError(this.#operation, abortReason(this))
+    const region = this.remote.regions.get(this.#name)
+    if (region === undefined) throw this.#notFound()
+    if (!this.repeatable) {
+      // The next call finds the region, so that this one is worth repeating; only the caller still has the bytes.
+      throw fromFailure(this.#stale as Failure, { retryable: true })
+    }
+    if (this.#timeoutMs > 0) {
+      // One deadline for both round trips.
+      this.#timeoutMs = Math.max(1, Math.ceil(this.#timeoutMs - (performance.now() - this.#since)))
+    }
+    this.#launch(region)
+  }
+
+  #notFound(): MemlaneError {
+    const { label } = this.remote
+    return new MemlaneError(`${this.#operation} to ${label}: the peer has no region named ${JSON.stringify(this.#name)}`, {
+      code: 'ERR_REGION_NOT_FOUND',
+      origin: 'remote',
+      retryable: false,
+      peer: label,
+      operation: this.#operation,
+    })
+  }
+}
+
+/** Between a remote region and one of this process: the bytes never pass through JavaScript. */
+export class RegionTransfer extends Transfer<number> {
+  readonly #opcode: number
+  readonly #region: MemoryRegion
+  readonly #regionOffset: number
+
+  constructor(
+    remote: Remote,
+    opcode: number,
+    name: string,
+    remoteOffset: number,
+    length: number,
+    timeoutMs: number,
+    region: MemoryRegion,
+    regionOffset: number
+  ) {
+    super(remote, opcode === READ ? 'read' : 'write', name, remoteOffset, length, timeoutMs)
+    this.#opcode = opcode
+    this.#region = region
+    this.#regionOffset = regionOffset
+  }
+
+  protected override rest(rest: number): number {
+    return Math.min(rest, this.#region.length - this.#regionOffset)
+  }
+
+  protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
+    const region = regionHandle(this.#region)
+    native.transfer(attached(), begin(this), peer, this.#opcode, region, this.#regionOffset, address, length, timeoutMs)
+  }
+
+  protected override finished(_op: number, value: number): void {
+    fulfil(this, value)
+  }
+}
+
+/** A read into memory that the engine makes for it and the caller gets. */
+export class PrivateRead extends Transfer<Uint8Array> {
+  constructor(remote: Remote, name: string, remoteOffset: number, length: number, timeoutMs: number) {
+    super(remote, 'read', name, remoteOffset, length, timeoutMs)
+  }
+
+  protected override rest(rest: number): number {
+    return rest
+  }
+
+  protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
+    native.readStaged(attached(), begin(this), peer, address, length, timeoutMs)
+  }
+
+  protected override finished(op: number, value: number): void {
+    if (value === 0) {
+      native.discard(attached(), op)
+      fulfil(this, new Uint8Array(0))
+    } else {
+      fulfil(this, new Uint8Array(native.take(attached(), op)))
+    }
+  }
+}
+
+/** A read into memory of JavaScript, which is touched only when the bytes are in. */
+export class ViewRead extends Transfer<number> {
+  readonly #view: Uint8Array
+
+  constructor(
+    remote: Remote,
+    name: string,
+    remoteOffset: number,
+    length: number,
+    timeoutMs: number,
+    view: Uint8Array
+  ) {
+    super(remote, 'read', name, remoteOffset, length, timeoutMs)
+    this.#view = view
+  }
+
+  protected override rest(rest: number): number {
+    return Math.min(rest, this.#view.byteLength)
+  }
+
+  protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
+    native.readStaged(attached(), begin(this), peer, address, length, timeoutMs)
+  }
+
+  protected override finished(op: number, value: number): void {
+    fulfil(this, takeInto(op, value, this.#view))
+  }
+}
+
+/** A write of memory of JavaScript, which was copied when the call returned. */
+export class BytesWrite extends Transfer<number> {
+  #bytes: Uint8Array | undefined
+
+  /** @param bytes not kept beyond `issue`; a private copy when the name has to be asked for first */
+  constructor(
+    remote: Remote,
+    name: string,
+    remoteOffset: number,
+    timeoutMs: number,
+    bytes: Uint8Array
+  ) {
+    super(remote, 'write', name, remoteOffset, bytes.byteLength, timeoutMs)
+    this.#bytes = bytes
+  }
+
+  protected override get repeatable(): boolean {
+    return this.#bytes !== undefined
+  }
+
+  protected override rest(rest: number): number {
+    return rest
+  }
+
+  protected override issue(peer: number, address: number, _length: number, timeoutMs: number): void {
+    const bytes = this.#bytes as Uint8Array
+    this.#bytes = undefined
+    native.writeBytes(attached(), begin(this), peer, address, bytes, timeoutMs)
+  }
+
+  protected override finished(_op: number, value: number): void {
+    fulfil(this, value)
+  }
+}
+
+/** Moves the bytes kept under `op` into `view`; JavaScript may have taken its memory away since the call. */
+export function takeInto(op: number, bytes: number, view: Uint8Array): number {
+  if (view.byteLength < bytes) {
+    native.discard(attached(), op)
+    throw unsafeMemoryError('the memory was detached while the operation was under way')
+  }
+  return native.takeInto(attached(), op, view)
+}
