@@ -33,7 +33,9 @@ impl<T: Transport> Lane<T> {
             let now = Instant::now();
             if deadline <= now {
                 self.too_late(now)?;
-                continue;
+                // What it took or let go of may be work for the next turn.
+                cx.waker().wake_by_ref();
+                return Ok(());
             }
             // The timer only ever moves forward when it has fired: deadlines that move with every byte cost nothing.
             if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {

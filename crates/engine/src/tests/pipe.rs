@@ -215,6 +215,7 @@ async fn a_deadline_ends_a_read_and_its_late_answer_reaches_nobody_else() {
     let error = late.ended.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let before = bytes_of(&into);
+    assert!(before != bytes, "the answer was still on its way");
     assert!(wired.read(500, 500).await.unwrap() == bytes[500..]);
     assert!(bytes_of(&into) == before, "an ended operation's memory is quiet");
 }
