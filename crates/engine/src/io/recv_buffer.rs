@@ -28,7 +28,7 @@ impl RecvBuffer {
     }
 
     pub(crate) fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.end);
+        self.start = self.start.saturating_add(count).min(self.end);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
@@ -93,5 +93,28 @@ impl RecvBuffer {
         if self.end == self.storage.len() {
             self.storage.resize(self.storage.len() * 2, 0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consuming_more_than_there_is_leaves_nothing_and_brings_nothing_back() {
+        let mut buffer = RecvBuffer {
+            storage: vec![1; 64],
+            start: 17,
+            end: 33,
+        };
+        buffer.consume(usize::MAX);
+        assert_eq!(buffer.bytes(), []);
+        let mut buffer = RecvBuffer {
+            storage: vec![1; 64],
+            start: 17,
+            end: 33,
+        };
+        buffer.consume(15);
+        assert_eq!(buffer.bytes(), [1]);
     }
 }

@@ -192,13 +192,15 @@ impl<T: Transport> Session<T> {
         self.tx.is_full() && matches!(self.phase, Phase::Header)
     }
 
-    /// The peer has sent its last byte: no error, if it was the last of a request.
+    /// The peer has sent its last byte. The whole requests before it are still answered; a body that was cut off is not.
     fn end_of_stream(&mut self) -> Result<usize, End> {
         self.ended = true;
         match self.phase {
-            Phase::Header | Phase::Closing { .. } => Ok(0),
-            _ => Err(End),
+            Phase::Sniff | Phase::Preface => return Err(End),
+            Phase::Header | Phase::Closing { .. } => {}
+            _ => self.leave_phase(Phase::Header),
         }
+        Ok(0)
     }
 
     /// Ends the session once nothing is left to answer.
@@ -269,18 +271,17 @@ impl<T: Transport> Session<T> {
     /// Nothing on this connection is parsed any more; what was answered is still sent.
     fn close_after_answers(&mut self) {
         if !matches!(self.phase, Phase::Closing { .. }) {
-            self.leave_phase();
+            self.leave_phase(Phase::Closing {
+                since: Instant::now(),
+                farewell_sent: false,
+            });
         }
     }
 
     /// Gives back what the current phase holds, so that no receive is lost with its message.
-    fn leave_phase(&mut self) {
-        let closing = Phase::Closing {
-            since: Instant::now(),
-            farewell_sent: false,
-        };
+    fn leave_phase(&mut self, next: Phase) {
         let receives = &self.target.receives;
-        match std::mem::replace(&mut self.phase, closing) {
+        match std::mem::replace(&mut self.phase, next) {
             Phase::Message {
                 fate: Fate::Receive(posted),
                 ..
@@ -318,6 +319,6 @@ impl<T: Transport> Drop for Session<T> {
                 self.target.receives.put_back(posted);
             }
         }
-        self.leave_phase();
+        self.leave_phase(Phase::Header);
     }
 }
