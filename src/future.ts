@@ -33,27 +33,46 @@ function expected(error: Error): boolean {
   return error instanceof MemlaneError && (error.code === 'ERR_ABORTED' || error.code === 'ERR_CLOSED')
 }
 
-/** Follows an `AbortSignal` for as long as one operation is pending. */
-class AbortLink {
-  readonly #signal: AbortSignal
-  readonly #future: TransferFuture<unknown>
+function watch(future: object, error: Error): void {
+  // Until its stack was formatted an error holds the receivers of its frames, this very future among them.
+  void error.stack
+  dropped.register(future, error, future)
+}
 
-  constructor(signal: AbortSignal, future: TransferFuture<unknown>) {
-    this.#signal = signal
-    this.#future = future
-    signal.addEventListener('abort', this)
+/**
+ * The pending operations that follow one `AbortSignal`. One listener for all of them: a signal may well serve a thousand
+ * operations, and Node warns of a leak at the eleventh listener.
+ */
+class Followers {
+  static readonly #bySignal = new WeakMap<AbortSignal, Followers>()
+  readonly signal: AbortSignal
+  readonly #futures = new Set<TransferFuture<unknown>>()
+
+  private constructor(signal: AbortSignal) {
+    this.signal = signal
   }
 
-  get reason(): unknown {
-    return this.#signal.aborted ? this.#signal.reason : undefined
+  static of(signal: AbortSignal): Followers {
+    let followers = Followers.#bySignal.get(signal)
+    if (followers === undefined) {
+      followers = new Followers(signal)
+      Followers.#bySignal.set(signal, followers)
+    }
+    return followers
+  }
+
+  add(future: TransferFuture<unknown>): void {
+    if (this.#futures.size === 0) this.signal.addEventListener('abort', this)
+    this.#futures.add(future)
+  }
+
+  delete(future: TransferFuture<unknown>): void {
+    this.#futures.delete(future)
+    if (this.#futures.size === 0) this.signal.removeEventListener('abort', this)
   }
 
   handleEvent(): void {
-    this.#future.cancel()
-  }
-
-  release(): void {
-    this.#signal.removeEventListener('abort', this)
+    for (const future of this.#futures) future.cancel()
   }
 }
 
@@ -91,7 +110,7 @@ export abstract class TransferFuture<T> implements PromiseLike<T> {
   #resolve: ((value: never) => void) | undefined = undefined
   #reject: ((reason: Error) => void) | undefined = undefined
   #waiters: Set<Waiter<T>> | undefined = undefined
-  #abort: AbortLink | undefined = undefined
+  #followed: Followers | undefined = undefined
 
   /** Awaits the result, as a promise would. */
   // oxlint-disable-next-line no-thenable -- being awaitable is what a future is for
@@ -176,9 +195,9 @@ export abstract class TransferFuture<T> implements PromiseLike<T> {
     this.#state = state
     this.#result = result
     this.#operation = -1
-    if (this.#abort !== undefined) {
-      this.#abort.release()
-      this.#abort = undefined
+    if (this.#followed !== undefined) {
+      this.#followed.delete(this)
+      this.#followed = undefined
     }
     const waiters = this.#waiters
     this.#waiters = undefined
@@ -197,7 +216,7 @@ export abstract class TransferFuture<T> implements PromiseLike<T> {
       this.#resolve = undefined
       this.#reject = undefined
     }
-    if (state === REJECTED && !observed && !expected(result as Error)) dropped.register(this, result as Error, this)
+    if (state === REJECTED && !observed && !expected(result as Error)) watch(this, result as Error)
   }
 
   static {
@@ -206,9 +225,13 @@ export abstract class TransferFuture<T> implements PromiseLike<T> {
     fulfil = (future, value) => future.#settle(FULFILLED, value)
     fail = (future, error) => future.#settle(REJECTED, error)
     follow = (future, signal) => {
-      future.#abort = new AbortLink(signal, future)
+      future.#followed = Followers.of(signal)
+      future.#followed.add(future)
     }
     cancelled = (future) => future.#cancelled
-    abortReason = (future) => future.#abort?.reason
+    abortReason = (future) => {
+      const signal = future.#followed?.signal
+      return signal?.aborted === true ? signal.reason : undefined
+    }
   }
 }

@@ -108,7 +108,7 @@ mod tests {
             end: 33,
         };
         buffer.consume(usize::MAX);
-        assert_eq!(buffer.bytes(), []);
+        assert!(buffer.bytes().is_empty());
         let mut buffer = RecvBuffer {
             storage: vec![1; 64],
             start: 17,
