@@ -4,8 +4,9 @@ use memlane_wire::Status;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that only grows.
+/// A number that only grows, on a cache line of its own: the callers' threads and the I/O thread count side by side.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {

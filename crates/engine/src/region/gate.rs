@@ -1,13 +1,11 @@
 //! The fence: counts who is inside a region, lets nobody in once it is closed, and tells when the last one left.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// One bit says closed, the others count leases, so that "is it open" and "count me" are one atomic step: there is no
-/// moment in which a lease could slip in behind a close.
+/// moment in which a lease could slip in behind a close. It lies in the memory that it guards, beside the reference
+/// count that every lease touches anyway.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     state: AtomicUsize,
@@ -17,14 +15,30 @@ pub(crate) struct Gate {
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 impl Gate {
-    /// A lease, or `None` once the gate is closed.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Lease> {
+    /// Counts one more in; false once the gate is closed.
+    pub(super) fn enter(&self) -> bool {
+        let admit = |state| (state & CLOSED == 0).then_some(state + 1);
         self.state
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |state| {
-                (state & CLOSED == 0).then_some(state + 1)
-            })
-            .ok()
-            .map(|_| Lease(Arc::clone(self)))
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, admit)
+            .is_ok()
+    }
+
+    /// Counts one more in beside one that is: closed or not, the fence waits for both.
+    pub(super) fn enter_beside(&self) {
+        self.state.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one out.
+    pub(super) fn leave(&self) {
+        // Release: what was done to the memory happened before the fence saw the count fall.
+        let before = self.state.fetch_sub(1, Ordering::AcqRel);
+        if before == CLOSED + 1 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & CLOSED != 0
     }
 
     /// From now on nobody enters.
@@ -50,58 +64,5 @@ impl Gate {
             }
             left.await;
         }
-    }
-}
-
-impl Lease {
-    /// Whether the gate was closed behind it: its holder should come to an end.
-    pub(crate) fn is_revoked(&self) -> bool {
-        self.0.state.load(Ordering::Relaxed) & CLOSED != 0
-    }
-}
-
-/// One user inside the gate; leaves when dropped.
-#[derive(Debug)]
-pub(crate) struct Lease(Arc<Gate>);
-
-impl Clone for Lease {
-    /// A second lease beside one that is held is always granted: the fence waits for both.
-    fn clone(&self) -> Self {
-        self.0.state.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        // Release: what was done to the memory happened before the fence saw the count fall.
-        let before = self.0.state.fetch_sub(1, Ordering::AcqRel);
-        if before == CLOSED + 1 {
-            self.0.empty.notify_waiters();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_closed_gate_admits_nobody_and_empties_with_its_last_lease() {
-        let gate = Arc::new(Gate::default());
-        let first = gate.enter().unwrap();
-        let second = first.clone();
-        gate.close();
-        assert!(gate.enter().is_none());
-        let fence = tokio::spawn({
-            let gate = Arc::clone(&gate);
-            async move { gate.emptied().await }
-        });
-        tokio::task::yield_now().await;
-        drop(first);
-        tokio::task::yield_now().await;
-        assert!(!fence.is_finished());
-        drop(second);
-        fence.await.unwrap();
     }
 }

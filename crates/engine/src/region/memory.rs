@@ -5,6 +5,7 @@
 //! base pointer, a length, and copies whose range is checked first. Reading while somebody writes gives torn bytes,
 //! never undefined behaviour in the sense of a dangling or aliased reference. (The model is rust-vmm's `vm-memory`.)
 
+use super::gate::Gate;
 use std::{io, ptr, ptr::NonNull, sync::Arc};
 
 /// Owned bytes without a Rust reference to them; freed when the last `Arc` goes.
@@ -12,6 +13,7 @@ pub struct Memory {
     base: NonNull<u8>,
     len: usize,
     backing: Backing,
+    gate: Gate,
 }
 
 enum Backing {
@@ -81,6 +83,7 @@ impl Memory {
             base,
             len,
             backing: Backing::Mapped { start, total },
+            gate: Gate::default(),
         };
         memory.populate(body)?;
         Ok(Arc::new(memory))
@@ -126,6 +129,7 @@ impl Memory {
                 base: NonNull::dangling(),
                 len: 0,
                 backing: Backing::Empty,
+                gate: Gate::default(),
             }));
         }
         let layout = std::alloc::Layout::from_size_align(len, 64).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -136,7 +140,13 @@ impl Memory {
             base,
             len,
             backing: Backing::Heap(layout),
+            gate: Gate::default(),
         }))
+    }
+
+    /// Who is using it, and whether anybody still may.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Number of bytes that may be reached.

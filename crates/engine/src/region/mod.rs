@@ -1,14 +1,14 @@
 //! Registered memory: what a peer may reach, and how.
 
 mod address;
-pub(crate) mod gate;
+mod gate;
+mod lease;
 pub mod memory;
 mod registry;
 pub mod span;
 
 pub(crate) use registry::Registry;
 
-use gate::Gate;
 use memory::Memory;
 use span::Span;
 use std::sync::Arc;
@@ -69,7 +69,6 @@ pub struct Region {
     address: u64,
     access: Access,
     memory: Arc<Memory>,
-    gate: Arc<Gate>,
 }
 
 impl Region {
@@ -105,11 +104,11 @@ impl Region {
 
     /// A range of it as this side's own end of an operation; `None` when it leaves the region or the region is closed.
     pub fn span(&self, offset: usize, len: usize) -> Option<Span> {
-        Span::leased(Arc::clone(&self.memory), offset, len, self.gate.enter()?)
+        Span::leased(&self.memory, offset, len)
     }
 
     /// Operations that hold a range of it now.
     pub fn in_flight(&self) -> usize {
-        self.gate.leases()
+        self.memory.gate().leases()
     }
 }

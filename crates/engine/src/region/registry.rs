@@ -1,6 +1,6 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Access, Region, address, gate::Gate, memory::Memory, span::Span};
+use super::{Access, Region, address, memory::Memory, span::Span};
 use crate::error::{Error, ErrorKind};
 use memlane_wire::Status;
 use parking_lot::RwLock;
@@ -48,7 +48,6 @@ impl Registry {
             address,
             access,
             memory,
-            gate: Arc::new(Gate::default()),
         });
         let mut table = self.table.write();
         if table.by_name.contains_key(name) {
@@ -89,7 +88,7 @@ impl Registry {
     /// Takes the region out of every table: new requests miss from now on. What was granted before goes on; wait with
     /// [`Registry::fenced`].
     pub(crate) fn close(&self, region: &Region) {
-        region.gate.close();
+        region.memory.gate().close();
         let mut table = self.table.write();
         if table.by_address.remove(&region.address).is_some() {
             table.by_name.remove(&region.name);
@@ -98,7 +97,7 @@ impl Registry {
 
     /// Resolves when nobody holds a span of the closed region any more: the fence.
     pub(crate) async fn fenced(region: Arc<Region>) {
-        region.gate.emptied().await;
+        region.memory.gate().emptied().await;
     }
 
     /// The open regions, by address.

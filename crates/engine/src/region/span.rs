@@ -1,15 +1,14 @@
 //! A checked range of memory: the only value that grants access to bytes.
 
-use super::{gate::Lease, memory::Memory};
+use super::{lease::Lease, memory::Memory};
 use std::sync::Arc;
 
 /// `len` bytes of a memory, checked when the span was made; the memory stays, and a region's fence waits, while it lives.
 #[derive(Clone, Debug)]
 pub struct Span {
-    memory: Arc<Memory>,
+    lease: Lease,
     start: usize,
     len: usize,
-    lease: Option<Lease>,
 }
 
 impl Span {
@@ -17,10 +16,9 @@ impl Span {
     pub fn whole(memory: Arc<Memory>) -> Self {
         let len = memory.len();
         Self {
-            memory,
+            lease: Lease::of_own(memory),
             start: 0,
             len,
-            lease: None,
         }
     }
 
@@ -34,14 +32,12 @@ impl Span {
         Ok(Self::whole(memory))
     }
 
-    /// A range of a region's memory; `None` when it leaves it.
-    pub(super) fn leased(memory: Arc<Memory>, start: usize, len: usize, lease: Lease) -> Option<Self> {
-        (start <= memory.len() && len <= memory.len() - start).then_some(Self {
-            memory,
-            start,
-            len,
-            lease: Some(lease),
-        })
+    /// A range of a region's memory; `None` when it leaves it, or the region is closed.
+    pub(super) fn leased(memory: &Arc<Memory>, start: usize, len: usize) -> Option<Self> {
+        let fits = start <= memory.len() && len <= memory.len() - start;
+        fits.then(|| Lease::enter(memory))
+            .flatten()
+            .map(|lease| Self { lease, start, len })
     }
 
     /// `len` bytes from `offset` of this span; `None` when they leave it.
@@ -55,7 +51,7 @@ impl Span {
 
     /// Whether its region is being closed, so that whoever moves bytes here should end.
     pub(crate) fn is_revoked(&self) -> bool {
-        self.lease.as_ref().is_some_and(Lease::is_revoked)
+        self.lease.is_revoked()
     }
 
     /// Number of bytes.
@@ -73,7 +69,7 @@ impl Span {
         let offset = offset.min(self.len);
         // wrapping_add: never out of the memory, because start + offset <= start + len <= memory.len().
         (
-            self.memory.as_ptr().wrapping_add(self.start + offset),
+            self.lease.memory().as_ptr().wrapping_add(self.start + offset),
             most.min(self.len - offset),
         )
     }
@@ -82,7 +78,7 @@ impl Span {
     pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> usize {
         let offset = offset.min(self.len);
         let count = bytes.len().min(self.len - offset);
-        self.memory.copy_in(self.start + offset, &bytes[..count]);
+        self.lease.memory().copy_in(self.start + offset, &bytes[..count]);
         count
     }
 
@@ -90,14 +86,16 @@ impl Span {
     pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) -> usize {
         let offset = offset.min(self.len);
         let count = bytes.len().min(self.len - offset);
-        self.memory.copy_out(self.start + offset, &mut bytes[..count]);
+        self.lease.memory().copy_out(self.start + offset, &mut bytes[..count]);
         count
     }
 
     /// Copies from its start into the start of another as many bytes as both hold; says how many.
     pub fn copy_to(&self, to: &Self) -> usize {
         let count = self.len.min(to.len);
-        self.memory.copy_to(self.start, &to.memory, to.start, count);
+        self.lease
+            .memory()
+            .copy_to(self.start, to.lease.memory(), to.start, count);
         count
     }
 }
