@@ -39,12 +39,19 @@ export type ErrorOrigin = 'local' | 'remote' | 'transport'
 
 /** What a {@link MemlaneError} is made of, beside its message. */
 export interface MemlaneErrorInit {
+  /** What happened. */
   code: ErrorCode
+  /** Where it happened. */
   origin: ErrorOrigin
+  /** Whether the same call may succeed later. */
   retryable: boolean
+  /** The peer as `host:port`. */
   peer?: string | undefined
+  /** What was being done. */
   operation?: string | undefined
+  /** Whether it is unknown if the peer has applied the request. */
   outcome?: 'unknown' | undefined
+  /** The error or reason beneath. */
   cause?: unknown
 }
 

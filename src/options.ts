@@ -161,7 +161,9 @@ export interface RegionInfo {
 
 /** What peers exchange to find each other: plain JSON, with DLSlime's keys. */
 export interface EndpointInfo {
+  /** The address that it listens on. */
   host: string
+  /** The TCP port that it listens on. */
   port: number
   /** Regions by name. */
   mr_info: Record<string, RegionInfo>
@@ -171,7 +173,9 @@ export interface EndpointInfo {
 
 /** The endpoint info of a peer, ours or foreign. */
 export interface PeerInfo {
+  /** An address or a name. */
   host: string
+  /** A TCP port, 1 to 65,535. */
   port: number
   /** Regions by name. A native peer is asked for the present ones; a legacy peer has these. */
   mr_info?: Readonly<Record<string, { addr: number; length: number }>>
@@ -181,7 +185,9 @@ export interface PeerInfo {
 
 /** Counters of an endpoint since it listens, as target and as initiator. Bytes are payload. */
 export interface EndpointStats {
+  /** Connections as a target: `refused` over a limit, `evicted` for another, `legacy` among the accepted. */
   connections: { open: number; accepted: number; refused: number; legacy: number; evicted: number }
+  /** Operations as an initiator, and messages received. */
   operations: {
     reads: number
     writes: number
@@ -191,11 +197,15 @@ export interface EndpointStats {
     timedOut: number
     cancelled: number
   }
+  /** `served` and `stored` are what peers have read and written here, the others what this side has moved. */
   bytes: { read: number; written: number; sent: number; received: number; served: number; stored: number }
   /** Requests refused as a target, by the name of the status that says why. */
   rejected: Record<string, number>
+  /** Connections closed because what came was no request. */
   protocolErrors: number
+  /** Peers refused because they could not authenticate. */
   authFailures: number
+  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense. */
   lanes: { dialled: number; poisoned: number }
   /** The limits in force. */
   limits: Record<keyof Limits, number>

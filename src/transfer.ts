@@ -263,5 +263,6 @@ export function takeInto(op: number, bytes: number, view: Uint8Array): number {
     native.discard(attached(), op)
     throw unsafeMemoryError('the memory was detached while the operation was under way')
   }
-  return native.takeInto(attached(), op, view)
+  // Only what came: behind a message that is shorter than its receive the view keeps what it held.
+  return native.takeInto(attached(), op, view.byteLength === bytes ? view : view.subarray(0, bytes))
 }
