@@ -1,0 +1,40 @@
+/** memlane through its public API, as any program uses it: from a region of the target into a region of one's own. */
+import { startPair } from '../support/pair.mjs'
+
+export const name = 'memlane'
+
+export const start = (options) => startPair(import.meta.url, options)
+
+const REGION = 'bench'
+
+/** Runs in the target. The import is here and not above, so that the runner can report a build that is missing. */
+export async function serve({ bytes, connections = 1 }) {
+  const { TcpEndpoint } = await import('memlane')
+  const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0, ...roomFor(connections) })
+  const region = endpoint.alloc(REGION, bytes, { access: 'readwrite' })
+  return {
+    address: `tcp://${endpoint.host}:${endpoint.port}`,
+    memory: new Uint8Array(region.buffer),
+    connections: () => endpoint.stats().connections.open,
+    close: () => endpoint.close(),
+  }
+}
+
+/** Runs in the initiator: reads and writes the same offsets of the target's region and of its own. */
+export async function dial({ address, bytes }) {
+  const { TcpEndpoint } = await import('memlane')
+  const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0 })
+  const scratch = endpoint.alloc('scratch', bytes)
+  const peer = await endpoint.connect(address)
+  return {
+    memory: new Uint8Array(scratch.buffer),
+    read: (offset, length) => peer.read(REGION, { into: scratch, intoOffset: offset, remoteOffset: offset, length }),
+    write: (offset, length) => peer.write(REGION, scratch, { sourceOffset: offset, remoteOffset: offset, length }),
+    close: () => endpoint.close(),
+  }
+}
+
+/** The limit per source address exists against strangers; here all connections come from one address by design. */
+function roomFor(connections) {
+  return connections > 1 ? { maxConnections: connections * 4, maxConnectionsPerSource: connections * 4 } : {}
+}

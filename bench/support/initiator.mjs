@@ -1,0 +1,66 @@
+/** The initiator process of a contender: starts the target, connects to it, checks the bytes, and runs the rows. */
+import { answerCalls, caller } from './channel.mjs'
+import { blockedCaller, pipelined, serial } from './measure.mjs'
+import { firstDifference, MIB } from './pattern.mjs'
+import { spawnNode } from './spawn.mjs'
+
+const LOOPS = { serial, pipelined, blocked: blockedCaller }
+
+let callTarget = null
+let dialOnce = null
+let link = null
+let bare = null
+
+answerCalls(process, {
+  async open({ contender, bytes, connections, targetCpu }) {
+    const target = spawnNode(new URL('./target.mjs', import.meta.url), targetCpu)
+    callTarget = caller(target, 'the target')
+    bare = await callTarget('usage')
+    const address = await callTarget('serve', { contender, bytes, connections })
+    const { dial } = await import(contender)
+    dialOnce = (length) => dial({ address, bytes: length, channel: target })
+    link = await dialOnce(bytes)
+    await verify(bytes)
+  },
+  run: (row) => (row.kind === 'memory' ? memoryOfTarget(row) : measured(row)),
+})
+
+process.on('disconnect', () => process.exit())
+
+/** A contender that is fast because it moves the wrong bytes is no contender. Leaves the pattern on both sides. */
+async function verify(bytes) {
+  await link.read(0, bytes)
+  refuse(firstDifference(link.memory), 'read')
+  await callTarget('wipe')
+  await link.write(0, bytes)
+  refuse(await callTarget('firstDifference'), 'write')
+}
+
+function refuse(offset, operation) {
+  if (offset >= 0) throw new Error(`a ${operation} moved a wrong byte at offset ${offset}`)
+}
+
+async function measured({ kind, warmup = 0, busy = false, pool = false, ...row }) {
+  if (warmup > 0) await serial(link, { op: row.op, bytes: row.bytes, count: warmup })
+  if (busy) await callTarget('busy', true)
+  const before = await callTarget('usage')
+  const own = process.cpuUsage()
+  const { latencies, ...result } = await LOOPS[kind](link, row)
+  const { user, system } = process.cpuUsage(own)
+  const after = await callTarget('usage')
+  if (busy) await callTarget('busy', false)
+  const cpu_s = { initiator: (user + system) / 1e6, target: after.cpu_s - before.cpu_s }
+  return { ...result, cpu_s, ...(pool ? { latencies } : {}) }
+}
+
+/** Resident memory of the target before it served anything, and with its region and every connection used. */
+async function memoryOfTarget({ connections }) {
+  let usage = await callTarget('usage')
+  for (let dialled = 1; usage.connections < connections; dialled++) {
+    if (dialled > connections) throw new Error(`${usage.connections} connections after dialling ${dialled} times`)
+    const { read } = await dialOnce(MIB)
+    await read(0, MIB)
+    usage = await callTarget('usage')
+  }
+  return { rss: usage.rss, bare: bare.rss, connections: usage.connections }
+}

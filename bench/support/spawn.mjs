@@ -1,0 +1,43 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * Where the two processes of a contender run. Where the scheduler puts them moves small operations threefold, so
+ * every figure states it: a core each when there are two cores and `taskset`, else wherever the system likes.
+ */
+export function placement() {
+  const [target, initiator] = allowedCpus()
+  if (initiator === undefined || spawnSync('taskset', ['--version']).status !== 0) {
+    return { text: 'free (no two cores, or no taskset)', target: null, initiator: null }
+  }
+  return { text: `a core each (target on cpu ${target}, initiator on cpu ${initiator})`, target, initiator }
+}
+
+/** The processors that this process may use, which in a container need not begin with 0; empty where nobody tells. */
+function allowedCpus() {
+  try {
+    const [, list] = /^Cpus_allowed_list:\s*(.+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+    return list.split(',').flatMap((range) => {
+      const [first, last = first] = range.split('-').map(Number)
+      return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+    })
+  } catch {
+    return []
+  }
+}
+
+/** A Node process with a channel to this one, as a whole on the core `cpu` unless that is null. */
+export function spawnNode(script, cpu) {
+  const node = [process.execPath, fileURLToPath(script)]
+  const [command, ...rest] = cpu === null ? node : ['taskset', '--cpu-list', String(cpu), ...node]
+  return spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' })
+}
+
+/** Resolves when the process has ended; ends it by force if it does not go by itself. */
+export async function ended(child, patienceMs = 2000) {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
+  await new Promise((resolve) => child.once('exit', resolve))
+  clearTimeout(timer)
+}
