@@ -47,7 +47,7 @@ export declare function closeRegion(attachment: number, operation: number, regio
  * Makes a peer and dials it; its handle. The operation ends when it has answered: on the native wire with its endpoint
  * info as detail, on the legacy wire when the connection stands.
  */
-export declare function connect(attachment: number, operation: number, endpoint: number, host: string, port: number, legacy: boolean): number
+export declare function connect(attachment: number, operation: number, endpoint: number, host: string, port: number, legacy: boolean, timeoutMs: number): number
 
 /** Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. */
 export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): void

@@ -1,6 +1,4 @@
-import { clearTimeout, setTimeout } from 'node:timers'
 import { attached } from './completions.js'
-import { MemlaneError } from './errors.js'
 import { begin, fulfil } from './future.js'
 import { checkInfo, parseUrl } from './info.js'
 import type { Lifetime } from './lifetime.js'
@@ -32,9 +30,6 @@ export class Connect extends Operation<Peer> {
   readonly #owner: Lifetime
   readonly #target: Target
   readonly #handle: number
-  readonly #timeoutMs: number
-  readonly #timer: NodeJS.Timeout | undefined = undefined
-  #timedOut = false
 
   constructor(owner: Lifetime, target: Target, timeoutMs: number) {
     super()
@@ -42,39 +37,18 @@ export class Connect extends Operation<Peer> {
     const { host, port, wire } = target
     this.#owner = owner
     this.#target = target
-    this.#timeoutMs = timeoutMs
-    this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy')
-    if (timeoutMs > 0) {
-      // The engine's limits hold also while this thread is busy; this one bounds them all together.
-      this.#timer = setTimeout(() => {
-        this.#timedOut = true
-        this.cancel()
-      }, timeoutMs)
-    }
+    this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy', timeoutMs)
   }
 
   protected override succeeded(op: number): void {
-    clearTimeout(this.#timer)
     const { host, port, wire, regions } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined
     fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text))
   }
 
   protected override failed(failure: Failure): void {
-    clearTimeout(this.#timer)
     // The engine made a peer to dial with; nobody got it.
     void new Call((op) => native.closePeer(attached(), op, this.#handle), nothing)
     super.failed(failure)
-  }
-
-  protected override error(failure: Failure): Error {
-    if (!this.#timedOut || failure.code !== 'ERR_ABORTED') return super.error(failure)
-    return new MemlaneError(`connect to ${failure.peer ?? this.#target.host}: no answer in ${this.#timeoutMs} ms`, {
-      code: 'ERR_TIMEOUT',
-      origin: 'local',
-      retryable: true,
-      peer: failure.peer,
-      operation: 'connect',
-    })
   }
 }

@@ -4,6 +4,8 @@ import { admit, attached, drain, retract, type Completion } from './completions.
 import { MemlaneError } from './errors.js'
 import { native } from './native.js'
 
+const SLICE_MS = 100
+
 const PENDING = 0
 const FULFILLED = 1
 const REJECTED = 2
@@ -171,9 +173,10 @@ export abstract class TransferFuture<T> implements PromiseLike<T> {
   waitSync(seconds?: number): T | null {
     const deadline = seconds === undefined ? Infinity : performance.now() + checkSeconds(seconds)
     while (this.#state === PENDING) {
-      const left = deadline === Infinity ? -1 : Math.max(0, Math.ceil(deadline - performance.now()))
-      if (!native.waitSync(attached(), this.#operation, left)) return null
-      drain()
+      const left = Math.max(0, Math.ceil(deadline - performance.now()))
+      // In slices, because a worker that sleeps in native code cannot be terminated until it comes back.
+      if (native.waitSync(attached(), this.#operation, Math.min(left, SLICE_MS))) drain()
+      else if (left <= SLICE_MS) return null
     }
     if (this.#state === FULFILLED) return this.#result as T
     dropped.unregister(this)

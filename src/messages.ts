@@ -1,6 +1,6 @@
 import { attached } from './completions.js'
 import { begin, fulfil } from './future.js'
-import { native, type Failure } from './native.js'
+import { native } from './native.js'
 import { Operation } from './operation.js'
 import type { Received } from './options.js'
 import { regionBytes, regionHandle, type MemoryRegion } from './region.js'
@@ -40,11 +40,6 @@ abstract class Receive extends Operation<Received> {
   protected override succeeded(op: number, value: number): void {
     const { messageBytes = value, tag = 0, from = '', truncated = false } = native.detail(attached(), op)
     fulfil(this, { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) })
-  }
-
-  protected override error(failure: Failure): Error {
-    // No peer is involved before a message is there, so the engine names neither.
-    return super.error(failure, { operation: 'recv' })
   }
 
   protected abstract data(op: number, bytes: number): Uint8Array

@@ -76,7 +76,15 @@ export interface Native {
   copyOut(at: number, region: number, offset: number, into: Uint8Array): void
   closeRegion(at: number, op: number, region: number): void
 
-  connect(at: number, op: number, endpoint: number, host: string, port: number, legacy: boolean): number
+  connect(
+    at: number,
+    op: number,
+    endpoint: number,
+    host: string,
+    port: number,
+    legacy: boolean,
+    timeoutMs: number
+  ): number
   describe(at: number, op: number, peer: number, timeoutMs: number): void
   closePeer(at: number, op: number, peer: number): void
 

@@ -88,7 +88,7 @@ export class Peer {
    * The number of bytes read from the region `name` into `options.into`.
    *
    * Into a {@link MemoryRegion} the bytes go straight from the socket; into memory of JavaScript they are copied once, when
-   * all are in. On failure a region's range is undefined, memory of JavaScript is untouched.
+   * all are in. Failed or cancelled, it leaves a region's range undefined and memory of JavaScript untouched.
    *
    * A name that the peer had not described yet costs one round trip more. `into` may not be a resizable ArrayBuffer.
    *
@@ -154,8 +154,8 @@ export class Peer {
    * on the legacy wire they have left for it, nothing stronger is known.
    *
    * A {@link MemoryRegion} is sent from where it lies: what changes in it before this resolves may or may not be sent. Memory
-   * of JavaScript was copied when the call returned. On failure the remote range is undefined; `outcome: 'unknown'` says
-   * that the write may have been applied.
+   * of JavaScript was copied when the call returned. Failed or cancelled, it leaves the remote range undefined;
+   * `outcome: 'unknown'` says that it may have been applied whole.
    *
    * A name that the peer had not described yet costs one round trip more. Where a restarted peer no longer knows an
    * address, a write from memory of JavaScript fails once with `ERR_REGION_NOT_FOUND` and `retryable`: the next one finds it.
@@ -206,7 +206,7 @@ export class Peer {
    * The number of bytes sent, once a receive of the peer's holds them (native), or once they have left (legacy).
    *
    * Memory of JavaScript was copied when the call returned; a {@link MemoryRegion} is sent from where it lies. Messages of
-   * one peer arrive in the order of the calls. `outcome: 'unknown'` in a failure says that the message may have arrived.
+   * one peer arrive in the order of the calls. Failed or cancelled with `outcome: 'unknown'`, it may have arrived.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
    *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`,

@@ -81,6 +81,7 @@ impl Ticket {
     /// Ends the operation.
     pub fn complete(mut self, result: Result<Done, Error>) {
         if let Some(sink) = self.sink.take() {
+            let result = result.map_err(|error| error.during(self.operation));
             sink.complete(Completion { id: self.id, result });
         }
     }

@@ -114,7 +114,15 @@ pub fn close_endpoint(attachment: u32, operation: f64, endpoint: f64) {
 /// Makes a peer and dials it; its handle. The operation ends when it has answered: on the native wire with its endpoint
 /// info as detail, on the legacy wire when the connection stands.
 #[napi(catch_unwind)]
-pub fn connect(attachment: u32, operation: f64, endpoint: f64, host: String, port: u16, legacy: bool) -> f64 {
+pub fn connect(
+    attachment: u32,
+    operation: f64,
+    endpoint: f64,
+    host: String,
+    port: u16,
+    legacy: bool,
+    timeout_ms: f64,
+) -> f64 {
     let made = with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "connect");
         let mode = if legacy { Mode::Legacy } else { Mode::Native };
@@ -125,7 +133,7 @@ pub fn connect(attachment: u32, operation: f64, endpoint: f64, host: String, por
         peer.submit(Operation {
             ticket,
             request,
-            timeout: None,
+            timeout: timeout(timeout_ms),
         });
         Some(attachment.peers.insert((peer, owner)))
     });

@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import test from 'ava'
+import { ARGUMENT_ERROR_CODES, ERROR_CODES, type ErrorCode, MemlaneError } from 'memlane'
+
+interface Row {
+  code: string
+  kind: string
+  status?: number
+  origin: string
+  retryable: boolean
+  text: string
+}
+
+const root = dirname(require.resolve('memlane/package.json'))
+const table = (require(join(root, 'native.js')) as { errorTable(): Row[] }).errorTable()
+
+/** Codes that arise above the engine. */
+const ABOVE: ErrorCode[] = ['ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING']
+
+test('the codes of MemlaneError are those of the engine, and two more', (t) => {
+  t.deepEqual([...ERROR_CODES], [...table.map(({ code }) => code), ...ABOVE])
+})
+
+test('every code is one word for one thing', (t) => {
+  t.is(new Set(ERROR_CODES).size, ERROR_CODES.length)
+  for (const code of [...ERROR_CODES, ...ARGUMENT_ERROR_CODES]) t.regex(code, /^ERR_[A-Z_]+$/)
+  for (const { origin, text } of table) {
+    t.true(['local', 'remote', 'transport'].includes(origin))
+    t.regex(text, /^[a-z].*[^.]$/, 'a part of a sentence')
+  }
+})
+
+test('a MemlaneError is an Error with what it was made of, and nothing that is not there', (t) => {
+  const cause = new Error('beneath')
+  const full = new MemlaneError('broken', {
+    code: 'ERR_PEER_CLOSED',
+    origin: 'transport',
+    retryable: true,
+    peer: '10.0.0.1:7400',
+    operation: 'write',
+    outcome: 'unknown',
+    cause,
+  })
+  t.true(full instanceof Error)
+  t.is(String(full), 'MemlaneError: broken')
+  t.like(full, { code: 'ERR_PEER_CLOSED', origin: 'transport', retryable: true, peer: '10.0.0.1:7400', operation: 'write', outcome: 'unknown', cause })
+  const bare = new MemlaneError('broken', { code: 'ERR_CLOSED', origin: 'local', retryable: false })
+  t.deepEqual(Object.keys(bare).sort(), ['code', 'origin', 'retryable'])
+  t.false('cause' in bare)
+})
+
+test('without its native binary the package says what is missing, with a code', (t) => {
+  const program = `
+    try { require('memlane') } catch (error) {
+      console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message, cause: String(error.cause) }))
+    }`
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: join(root, 'no-such-file.node') },
+  })
+  t.is(stderr, '')
+  const error = JSON.parse(stdout) as Record<'name' | 'code' | 'message' | 'cause', string>
+  t.like(error, { name: 'MemlaneError', code: 'ERR_NATIVE_BINDING' })
+  t.true(error.message.includes(`memlane-${process.platform}-${process.arch}`), error.message)
+  t.regex(error.cause, /native binding/)
+})

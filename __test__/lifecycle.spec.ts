@@ -1,0 +1,63 @@
+import test from 'ava'
+import { Child } from './support/child'
+import { endpoint } from './support/pair'
+
+test('idle endpoints, regions and peers do not keep the process', async (t) => {
+  t.deepEqual(await Child.start(t, 'lifecycle', ['idle']).ended, { code: 0, signal: null, output: 'idle false\n' })
+})
+
+test('a pending operation keeps the process until it has ended, and no longer', async (t) => {
+  const child = Child.start(t, 'lifecycle', ['pending'])
+  const { url } = await child.next<{ url: string }>()
+  const sender = await endpoint(t)
+  const peer = await sender.connect(url)
+  t.true(child.running)
+  t.is(await peer.send(Buffer.from('hello')), 5)
+  t.deepEqual(await child.ended, { code: 0, signal: null, output: 'received hello\n' })
+})
+
+test('a cancelled operation does not keep the process', async (t) => {
+  t.deepEqual(await Child.start(t, 'lifecycle', ['cancelled']).ended, { code: 0, signal: null, output: 'ERR_ABORTED\n' })
+})
+
+test('process.exit with operations under way ends the process with its code', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    t.deepEqual(await Child.start(t, 'lifecycle', ['exit']).ended, { code: 7, signal: null, output: '' })
+  }
+})
+
+test('an uncaught error with operations under way ends the process as it ends any', async (t) => {
+  const { code, signal, output } = await Child.start(t, 'lifecycle', ['throw']).ended
+  t.deepEqual({ code, signal }, { code: 1, signal: null }, output)
+  t.regex(output, /thrown on purpose/)
+})
+
+test('SIGTERM with operations under way ends the process as it ends any', async (t) => {
+  t.like(await Child.start(t, 'lifecycle', ['sigterm']).ended, { code: null, signal: 'SIGTERM' })
+})
+
+test('garbage collection of everything that an operation was given does not disturb it', async (t) => {
+  t.deepEqual(await Child.start(t, 'lifecycle', ['collect']).ended, { code: 0, signal: null, output: 'collected\n' })
+})
+
+test('detaching every buffer that an operation was given does not disturb the process', async (t) => {
+  t.deepEqual(await Child.start(t, 'lifecycle', ['detach']).ended, { code: 0, signal: null, output: `detached ${1 << 20}\n` })
+})
+
+test('closing everything with operations under way ends each of them, once', async (t) => {
+  t.deepEqual(await Child.start(t, 'lifecycle', ['close']).ended, { code: 0, signal: null, output: 'closed 41\n' })
+})
+
+test('terminating workers with operations under way leaves the process and its endpoints well', async (t) => {
+  const child = Child.start(t, 'worker', ['terminate'])
+  const exit = await child.ended
+  t.like(exit, { code: 0, signal: null }, exit.output)
+  t.deepEqual(await child.next(), { read: [7, 7, 7, 7, 7, 7, 7, 7] })
+})
+
+test('process.exit with workers in full swing ends the process with its code', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const exit = await Child.start(t, 'worker', ['exit']).ended
+    t.like(exit, { code: 3, signal: null }, exit.output)
+  }
+})

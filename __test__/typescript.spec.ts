@@ -1,0 +1,138 @@
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import test from 'ava'
+import * as memlane from 'memlane'
+import type {
+  Access,
+  Bytes,
+  EndpointInfo,
+  EndpointStats,
+  ErrorCode,
+  Limits,
+  MemoryRegion,
+  Peer,
+  PeerInfo,
+  Received,
+  RegionInfo,
+  TcpEndpoint,
+  TransferFuture,
+  Wire,
+} from 'memlane'
+import * as ts from 'typescript'
+import type { Native } from '../dist/src/native'
+import type * as loader from '../native'
+
+const root = dirname(require.resolve('memlane/package.json'))
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+/** Compiles only for `true`: what it is given is checked by the compiler, not when the test runs. */
+function holds<T extends true>(): T | void {}
+
+// Never called; compiled with the tests, and that is the test.
+async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, future: TransferFuture<number>): Promise<void> {
+  const owned = peer.read('x')
+  const counted = peer.read('x', { into: region, intoOffset: 1, remoteOffset: 2n, length: 3 })
+  const message = await endpoint.recv(new Float32Array(4), { tag: 7, exactSize: true })
+  holds<Equal<typeof owned, TransferFuture<Uint8Array>>>()
+  holds<Equal<typeof counted, TransferFuture<number>>>()
+  holds<Equal<Awaited<typeof owned>, Uint8Array>>()
+  holds<Equal<typeof message, Received>>()
+  holds<Equal<ReturnType<typeof future.waitFor>, Promise<number | null>>>()
+  const blocked = future.waitSync()
+  const maybe = future.waitSync(1)
+  holds<Equal<typeof blocked, number>>()
+  holds<Equal<typeof maybe, number | null>>()
+  const connected = await endpoint.connect(endpoint.endpointInfo())
+  holds<Equal<typeof connected, Peer>>()
+  holds<Equal<typeof region.access, Access>>()
+  holds<Equal<typeof peer.wire, Wire>>()
+  holds<Equal<typeof peer.regions, ReadonlyMap<string, RegionInfo>>>()
+  holds<Equal<keyof EndpointStats['limits'], keyof Limits>>()
+  holds<EndpointInfo extends PeerInfo ? true : false>()
+  const sources: Bytes[] = [Buffer.alloc(1), new DataView(new ArrayBuffer(1)), new ArrayBuffer(1), new SharedArrayBuffer(1)]
+  for (const source of sources) await peer.write('x', source)
+  await endpoint.connect({ host: '127.0.0.1', port: 7400, mr_info: { x: { addr: 1, length: 2 } } }, { wire: 'legacy' })
+  const code: ErrorCode = 'ERR_TIMEOUT'
+
+  // @ts-expect-error -- a text is not bytes
+  await peer.write('x', code)
+  // @ts-expect-error -- an option that does not exist
+  await peer.read('x', { ofset: 1 })
+  // @ts-expect-error -- a receive has no deadline
+  await endpoint.recv(new Uint8Array(1), { timeoutMs: 1 })
+  // @ts-expect-error -- not a right
+  endpoint.alloc('x', 1, { access: 'rw' })
+  // @ts-expect-error -- what a peer reports cannot be assigned
+  region.closed = true
+  // @ts-expect-error -- endpoints are made by listen
+  new memlane.TcpEndpoint()
+
+  // The library's idea of its native half, and what the generated loader declares.
+  holds<typeof loader extends Native ? true : false>()
+}
+
+test('what types promise about the API is compiled with the tests', (t) => {
+  t.is(typeof types, 'function')
+})
+
+test('import and require give the same classes, by the same names', (t) => {
+  const program = `
+    import * as imported from 'memlane'
+    import { createRequire } from 'node:module'
+    const required = createRequire(import.meta.url)('memlane')
+    const names = Object.keys(required).sort()
+    const same = names.every((name) => imported[name] === required[name])
+    console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
+  t.is(stderr, '')
+  const names = ['ARGUMENT_ERROR_CODES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'TcpEndpoint', 'TransferFuture']
+  const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
+  t.deepEqual(rest, { names, same: true })
+  t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)
+})
+
+test('everything public is documented, and nothing internal shows', (t) => {
+  const file = join(root, 'dist', 'index.d.ts')
+  const program = ts.createProgram([file], { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.Node16, strict: true, noEmit: true })
+  const checker = program.getTypeChecker()
+  const source = program.getSourceFile(file)
+  const module = source && checker.getSymbolAtLocation(source)
+  t.truthy(module)
+  const undocumented: string[] = []
+  for (const exported of module ? checker.getExportsOfModule(module) : []) {
+    const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported
+    const documented = (member: ts.Symbol) => member.getDocumentationComment(checker).length > 0
+    if (!documented(symbol)) undocumented.push(symbol.name)
+    for (const [name, member] of [...(symbol.members ?? []), ...(symbol.exports ?? [])]) {
+      const hidden = (member.declarations ?? []).every(
+        (declaration) => ts.getCombinedModifierFlags(declaration) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)
+      )
+      const own = !hidden && member.flags & (ts.SymbolFlags.ClassMember | ts.SymbolFlags.Property)
+      if (own && !String(name).startsWith('__') && !documented(member)) undocumented.push(`${symbol.name}.${String(name)}`)
+    }
+  }
+  t.deepEqual(undocumented, [])
+})
+
+test('the types of the package compile for programs that check everything', (t) => {
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2022.d.ts', 'lib.esnext.disposable.d.ts'],
+    module: ts.ModuleKind.Node16,
+    moduleResolution: ts.ModuleResolutionKind.Node16,
+    types: ['node'],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    noEmit: true,
+  }
+  for (const entry of ['index.d.ts', 'index.d.mts']) {
+    const file = join(root, 'dist', entry)
+    const program = ts.createProgram([file], options)
+    const diagnostics = ts
+      .getPreEmitDiagnostics(program)
+      .filter(({ file }) => file?.fileName.startsWith(join(root, 'dist')) ?? true)
+      .map(({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`)
+    t.deepEqual(diagnostics, [], entry)
+  }
+})
