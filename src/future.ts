@@ -103,7 +103,7 @@ export let abortReason: (future: TransferFuture<unknown>) => unknown
  * as long as it is held; once it was dropped unobserved, its failure is reported as one (except `ERR_ABORTED` and
  * `ERR_CLOSED`, which the program asked for itself).
  */
-export abstract class TransferFuture<T> implements PromiseLike<T> {
+export abstract class TransferFuture<T> implements Promise<T> {
   #state = PENDING
   #result: T | Error | undefined = undefined
   #operation = -1
@@ -121,6 +121,21 @@ export abstract class TransferFuture<T> implements PromiseLike<T> {
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
     return this.wait().then(onFulfilled, onRejected)
+  }
+
+  /** As a promise's `catch`. */
+  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.wait().catch(onRejected)
+  }
+
+  /** As a promise's `finally`. */
+  finally(onSettled?: (() => void) | null): Promise<T> {
+    return this.wait().finally(onSettled)
+  }
+
+  /** What `Object.prototype.toString` calls it. */
+  get [Symbol.toStringTag](): string {
+    return 'TransferFuture'
   }
 
   /** The result as a promise, the same one at each call. */

@@ -146,7 +146,7 @@ function load(): Native {
     const platform = [process.platform, process.arch, libc()].filter((part) => part !== '').join('-')
     throw new MemlaneError(
       `memlane has no native binary for ${platform} here: the package memlane-${platform} is not installed ` +
-        `or does not load. Install without --no-optional (or --omit=optional) on the machine that runs it.`,
+        `or does not load. Install on the machine that runs it, with optional packages: not with --no-optional nor --omit=optional.`,
       { code: 'ERR_NATIVE_BINDING', origin: 'local', retryable: false, cause }
     )
   }
