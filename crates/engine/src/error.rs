@@ -112,6 +112,7 @@ struct Inner {
     operation: Option<&'static str>,
     peer: Option<Arc<str>>,
     outcome_unknown: bool,
+    entry: Option<u32>,
 }
 
 impl Error {
@@ -123,6 +124,7 @@ impl Error {
             operation: None,
             peer: None,
             outcome_unknown: false,
+            entry: None,
         }))
     }
 
@@ -149,6 +151,16 @@ impl Error {
     pub(crate) fn outcome_unknown(mut self) -> Self {
         self.0.outcome_unknown = true;
         self
+    }
+
+    pub(crate) fn entry(mut self, entry: u32) -> Self {
+        self.0.entry.get_or_insert(entry);
+        self
+    }
+
+    /// The place in the list of the entry that failed, when the operation is a list.
+    pub fn failed_entry(&self) -> Option<u32> {
+        self.0.entry
     }
 
     /// What went wrong.

@@ -12,6 +12,7 @@ pub mod error;
 mod info;
 mod io;
 mod lane;
+mod link;
 mod mailbox;
 pub mod op;
 pub mod peer;

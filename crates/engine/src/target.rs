@@ -2,7 +2,8 @@
 
 use crate::{
     config::{Limits, millis},
-    error::{Error, ErrorKind},
+    context::{preface, random},
+    error::Error,
     info::endpoint_info,
     mailbox::Mailbox,
     recv::{Event, Receives},
@@ -24,7 +25,7 @@ use tokio::sync::Notify;
 pub(crate) struct Target {
     pub(crate) registry: Registry,
     pub(crate) receives: Receives,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
     instance: [u8; 16],
     address: Mutex<(String, u16)>,
@@ -51,7 +52,7 @@ pub(crate) struct Admission {
 impl Target {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
-    pub(crate) fn new(limits: Limits) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
         let stats = Arc::new(Stats::default());
         Ok(Arc::new(Self {
             registry: Registry::default(),
@@ -65,19 +66,12 @@ impl Target {
         }))
     }
 
-    /// The preface of a new connection, either way.
+    /// What this endpoint says first on a connection that it accepted.
     ///
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn preface(&self) -> Result<Preface, Error> {
-        Ok(Preface {
-            lowest: Preface::VERSION,
-            highest: Preface::VERSION,
-            flags: 0,
-            token_hint: 0,
-            instance: self.instance,
-            nonce: random()?,
-        })
+        preface(self.instance)
     }
 
     /// The endpoint info as JSON.
@@ -197,10 +191,4 @@ impl Drop for Admission {
             self.target.emptied.notify_waiters();
         }
     }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(ErrorKind::Internal).detail(error.to_string()))?;
-    Ok(bytes)
 }

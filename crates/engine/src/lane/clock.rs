@@ -1,6 +1,6 @@
 //! A lane's deadlines: dialling, handshake, operations, progress, idleness. One timer for all of them.
 
-use super::{End, Lane, Link, queue::GiveUp, read::Incoming};
+use super::{End, Lane, Link, giving_up::GiveUp, read::Incoming};
 use crate::{
     config::millis,
     error::{Error, ErrorKind},
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 impl<T: Transport> Lane<T> {
     /// When something has to be done if nothing happens until then.
     fn deadline(&self) -> Instant {
-        let limits = &self.target.limits;
+        let limits = &self.limits;
         let own = match (&self.link, &self.incoming) {
             (Link::Dialling(_), _) => self.began + millis(limits.connect_timeout),
             (_, Incoming::Preface) => self.began + millis(limits.handshake_timeout),
@@ -96,7 +96,8 @@ impl<T: Transport> Lane<T> {
             .filter(|one| one.waiter.is_some())
             .filter_map(|one| one.deadline)
             .min();
-        [waiting, leaving, self.queue.earliest_deadline()]
+        let bulk = self.bulk.as_ref().and_then(|bulk| bulk.queue().earliest_deadline());
+        [waiting, leaving, bulk, self.queue.earliest_deadline()]
             .into_iter()
             .flatten()
             .min()

@@ -5,9 +5,13 @@ use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     io::pipe::{Behaviour, Pipe, pipe},
-    lane::{Command, Dial, Lane},
+    lane::{
+        Command, Dial, Lane, LaneParts,
+        bulk::{Bulk, BulkQueue},
+        giving_up::GiveUp,
+    },
     mailbox::Mailbox,
-    op::{Done, Operation, OperationKey, Remote, Request, channel},
+    op::{Done, Operation, OperationKey, Request, channel},
     recv::Posted,
     region::{Access, Region, memory::Memory, span::Span},
     session::Session,
@@ -22,6 +26,7 @@ struct Wired {
     target: Arc<Target>,
     region: Arc<Region>,
     commands: Arc<Mailbox<Command>>,
+    bulk: Arc<BulkQueue>,
     lane: JoinHandle<()>,
     session: JoinHandle<()>,
 }
@@ -29,28 +34,36 @@ struct Wired {
 const REGION: usize = 3 << 20;
 
 fn wired(mode: Mode, there: Behaviour, back: Behaviour) -> Wired {
-    let (target, initiator) = (
-        Target::new(Limits::default()).unwrap(),
-        Target::new(Limits::default()).unwrap(),
-    );
+    let target = Target::new(Arc::default()).unwrap();
     let region = target.registry.alloc("kv", REGION, Access::READ_WRITE).unwrap();
     let (near, far) = pipe(there, back);
     let admission = target.admit("127.0.0.1:9".parse().unwrap()).unwrap();
     let session = tokio::spawn(Session::new(far, Arc::clone(&target), admission, "127.0.0.1:9".into()));
-    let commands = Arc::new(Mailbox::default());
-    let remote = Remote {
-        name: "pipe".into(),
-        stats: Arc::clone(&initiator.stats),
-    };
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
-    let lane = tokio::spawn(Lane::new(Arc::clone(&commands), dial, mode, remote, initiator));
+    let (commands, bulk, lane) = lane(near, mode);
     Wired {
         target,
         region,
         commands,
+        bulk,
         lane,
         session,
     }
+}
+
+/// A lane that dials this end of a pipe at once.
+fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQueue>, JoinHandle<()>) {
+    let initiator = Target::new(Arc::default()).unwrap();
+    let (commands, bulk) = (Arc::new(Mailbox::default()), Arc::new(BulkQueue::default()));
+    let parts = LaneParts {
+        commands: Arc::clone(&commands),
+        mode,
+        preface: initiator.preface().unwrap(),
+        bulk: Some(bulk.join()),
+        limits: Arc::clone(&initiator.limits),
+        stats: Arc::clone(&initiator.stats),
+    };
+    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
+    (commands, bulk, tokio::spawn(Lane::new(parts, dial)))
 }
 
 impl Wired {
@@ -61,8 +74,17 @@ impl Wired {
             request,
             timeout: Some(timeout),
         };
-        if let Err(Command::Submit(refused)) = self.commands.push(Command::Submit(operation)) {
-            refused.ticket.complete(Err(Error::new(ErrorKind::PeerClosed)));
+        let command = match Bulk::take_apart(operation, tokio::time::Instant::now()) {
+            Ok(bulk) => {
+                self.bulk.push(bulk);
+                Command::Work
+            }
+            Err(small) => Command::Submit(small),
+        };
+        match self.commands.push(command) {
+            Ok(()) => {}
+            Err(Command::Submit(refused)) => refused.ticket.complete(Err(Error::new(ErrorKind::PeerClosed))),
+            Err(_) => self.bulk.give_up(&GiveUp::All(&Error::new(ErrorKind::PeerClosed))),
         }
         Started {
             ended,
@@ -241,16 +263,10 @@ async fn a_cancelled_write_that_is_half_sent_ends_its_lane_and_says_that_its_out
         },
         Behaviour::default(),
     );
-    let initiator = Target::new(Limits::default()).unwrap();
-    let remote = Remote {
-        name: "stuck".into(),
-        stats: Arc::clone(&initiator.stats),
-    };
-    let commands = Arc::new(Mailbox::default());
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
-    let lane = tokio::spawn(Lane::new(Arc::clone(&commands), dial, Mode::Legacy, remote, initiator));
+    let (commands, bulk, lane) = lane(near, Mode::Legacy);
     let stuck = Wired {
         commands,
+        bulk,
         lane,
         session: tokio::spawn(async {}),
         ..wired
@@ -329,13 +345,7 @@ async fn an_idle_lane_goes_before_the_target_would_end_it() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_fails_the_handshake_within_its_timeout() {
     let (near, _far) = pipe(Behaviour::default(), Behaviour::default());
-    let initiator = Target::new(Limits::default()).unwrap();
-    let remote = Remote {
-        name: "silent".into(),
-        stats: Arc::clone(&initiator.stats),
-    };
-    let commands = Arc::new(Mailbox::default());
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
+    let (commands, _bulk, _lane) = lane(near, Mode::Native);
     let (ticket, _, ended) = channel::ticket("ping");
     commands
         .push(Command::Submit(Operation {
@@ -344,7 +354,6 @@ async fn a_silent_peer_fails_the_handshake_within_its_timeout() {
             timeout: None,
         }))
         .unwrap();
-    tokio::spawn(Lane::new(commands, dial, Mode::Native, remote, initiator));
     let began = tokio::time::Instant::now();
     let error = ended.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
