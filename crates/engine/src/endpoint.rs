@@ -82,8 +82,8 @@ impl Endpoint {
                     accept(listener, target, context).await;
                 }
                 Err(error) => {
-                    let error = Error::io(ErrorKind::Listen, &error);
-                    ticket.fail(error, &format!("{host}:{port}").into());
+                    let error = Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"));
+                    ticket.complete(Err(error));
                 }
             }
         });

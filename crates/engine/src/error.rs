@@ -189,7 +189,12 @@ impl fmt::Display for Error {
         if let Some(operation) = self.0.operation {
             write!(f, "{operation}")?;
             if let Some(peer) = &self.0.peer {
-                write!(f, " to {peer}")?;
+                let preposition = if matches!(operation, "read" | "recv" | "describe") {
+                    "from"
+                } else {
+                    "to"
+                };
+                write!(f, " {preposition} {peer}")?;
             }
             f.write_str(": ")?;
         }
@@ -239,7 +244,7 @@ mod tests {
             .at("read", &"10.0.0.1:7400".into());
         assert_eq!(
             error.to_string(),
-            "read to 10.0.0.1:7400: the peer closed the connection: reset"
+            "read from 10.0.0.1:7400: the peer closed the connection: reset"
         );
     }
 }

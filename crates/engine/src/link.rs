@@ -116,7 +116,7 @@ impl Link {
         };
         let count = entries.iter().map(requests).sum();
         let total = entries.iter().map(|entry| entry.span.len() as u64).sum();
-        let parts = Parts::new(ticket, count, total, true);
+        let parts = Parts::new(ticket, count, total, opcode, true);
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let (mut small, mut large) = (Vec::with_capacity(entries.len()), Vec::new());
         for (place, Entry { addr, span }) in entries.into_iter().enumerate() {

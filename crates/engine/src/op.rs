@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -278,19 +278,26 @@ pub(crate) struct Parts {
     open: AtomicU32,
     total: u64,
     is_list: bool,
+    /// Whether a part that changes the peer has been applied: a failure then leaves the whole half done.
+    applied: AtomicBool,
+    writes: bool,
     remote: Option<Remote>,
     state: Mutex<(Option<Ticket>, Option<Error>)>,
 }
 
 impl Parts {
     /// For `pieces` pieces that move `total` bytes; a failed piece of a list is named by its entry.
-    pub(crate) fn new(ticket: Ticket, pieces: u32, total: u64, is_list: bool) -> Arc<Self> {
+    pub(crate) fn new(ticket: Ticket, pieces: u32, total: u64, opcode: Opcode, is_list: bool) -> Arc<Self> {
         let remote = ticket.remote().cloned();
         let state = Mutex::new((Some(ticket), None));
+        let writes = opcode == Opcode::Write;
+        let applied = AtomicBool::new(false);
         Arc::new(Self {
             open: AtomicU32::new(pieces),
             total,
             is_list,
+            applied,
+            writes,
             remote,
             state,
         })
@@ -303,12 +310,18 @@ impl Parts {
 
     /// Ends so many pieces with one result.
     pub(crate) fn finish(&self, pieces: u32, entry: u32, result: Result<(), Error>) {
-        if let Err(error) = result {
-            let error = if self.is_list { error.entry(entry) } else { error };
-            self.state.lock().1.get_or_insert(error);
+        match result {
+            Ok(()) if self.writes => self.applied.store(true, Ordering::Relaxed),
+            Ok(()) => {}
+            Err(error) => {
+                let error = if self.is_list { error.entry(entry) } else { error };
+                self.state.lock().1.get_or_insert(error);
+            }
         }
         if self.open.fetch_sub(pieces, Ordering::AcqRel) == pieces {
             let (ticket, error) = std::mem::take(&mut *self.state.lock());
+            let half_done = self.applied.load(Ordering::Relaxed);
+            let error = error.map(|error| if half_done { error.outcome_unknown() } else { error });
             if let Some(ticket) = ticket {
                 ticket.complete(error.map_or(Ok(Done::Bytes(self.total)), Err));
             }

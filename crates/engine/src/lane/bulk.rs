@@ -47,7 +47,7 @@ impl Bulk {
             Request::Read { addr, into: span } | Request::Write { addr, from: span }
                 if Self::wants(addr, span.len()) =>
             {
-                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, false);
+                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, opcode, false);
                 Ok(Self::part(
                     opcode,
                     addr,

@@ -112,16 +112,17 @@ impl<T: Transport> Lane<T> {
                 waiter.end(result);
             }
         }
+        // What is on the wire first: the error that it ends with says that its outcome is unknown.
+        let incoming = std::mem::replace(&mut self.incoming, super::Incoming::Answer);
+        for mut slot in self.inflight.take_all().chain(incoming.into_slot()) {
+            abandon(&mut slot, error.clone());
+        }
         self.queue.give_up(&GiveUp::All(error));
         // In this order: whoever finds the mailbox closed opens another lane for what it has queued; what was queued
         // before that is ended here, if nobody else is there to take it.
         let unread = self.commands.close();
         if let Some(bulk) = &self.bulk {
             bulk.failed(error);
-        }
-        let incoming = std::mem::replace(&mut self.incoming, super::Incoming::Answer);
-        for mut slot in self.inflight.take_all().chain(incoming.into_slot()) {
-            abandon(&mut slot, error.clone());
         }
         for command in unread.into_iter().chain(self.taken.drain(..)) {
             match command {

@@ -159,6 +159,10 @@ impl<T: Transport> Lane<T> {
     }
 
     fn handle_preface(&mut self) -> Result<bool, Error> {
+        // The first byte that is no preface's decides, however few more of them come.
+        if Mode::sniff(self.rx.bytes()) == Some(Mode::Legacy) {
+            return Err(violation("what answers there is no memlane endpoint"));
+        }
         let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
             return Ok(false);
         };

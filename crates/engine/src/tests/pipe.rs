@@ -360,3 +360,56 @@ async fn a_silent_peer_fails_the_handshake_within_its_timeout() {
     assert!(error.to_string().contains("handshake"), "{error}");
     assert!(began.elapsed() >= Duration::from_millis(Limits::default().handshake_timeout));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_write_that_is_cut_off_says_that_its_outcome_is_unknown_and_a_read_does_not() {
+    for cut in [100, 1 << 20, (3 << 20) - 100] {
+        let cutting = Behaviour {
+            cut_after: Some(cut),
+            ..Behaviour::default()
+        };
+        let error = wired(Mode::Native, cutting, Behaviour::default())
+            .write(0, &vec![1; REGION])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (ErrorKind::PeerClosed, true),
+            "after {cut} bytes"
+        );
+        let cutting = Behaviour {
+            cut_after: Some(cut),
+            ..Behaviour::default()
+        };
+        let error = wired(Mode::Native, Behaviour::default(), cutting)
+            .read(0, REGION)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (ErrorKind::PeerClosed, false),
+            "after {cut} bytes"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_no_endpoint_is_told_by_its_first_bytes() {
+    use crate::io::{Transport, raw::SendSegment};
+    let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+    let (commands, _bulk, _lane) = lane(near, Mode::Native);
+    let (ticket, _, ended) = channel::ticket("ping");
+    commands
+        .push(Command::Submit(Operation {
+            ticket,
+            request: Request::Ping,
+            timeout: None,
+        }))
+        .unwrap();
+    let began = tokio::time::Instant::now();
+    std::future::poll_fn(|cx| far.poll_send(cx, &[SendSegment::bytes(b"SSH-2.0-OpenSSH\r\n")]))
+        .await
+        .unwrap();
+    let error = ended.wait().await.unwrap_err();
+    assert_eq!((error.kind(), began.elapsed()), (ErrorKind::Protocol, Duration::ZERO));
+}
