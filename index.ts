@@ -1,3 +1,4 @@
+export { TcpContext } from './src/context.js'
 export { TcpEndpoint } from './src/endpoint.js'
 export { ARGUMENT_ERROR_CODES, ERROR_CODES, MemlaneError } from './src/errors.js'
 export { TransferFuture } from './src/future.js'

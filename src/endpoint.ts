@@ -11,20 +11,22 @@ import {
   DEFAULT_TIMEOUT_MS,
   integer,
   part,
+  typeError,
   valueError,
   type Bytes,
   type Integer,
 } from './arguments.js'
 import { attached } from './completions.js'
 import { Connect, parseTarget } from './connect.js'
+import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
 import { abortedError, fromFailure } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { ACCESS } from './info.js'
-import { Lifetime } from './lifetime.js'
+import type { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
 import { native } from './native.js'
-import { Call, nothing, Settled } from './operation.js'
+import { Call, Settled } from './operation.js'
 import type {
   AllocOptions,
   ConnectOptions,
@@ -51,9 +53,11 @@ export class TcpEndpoint {
   readonly #lifetime: Lifetime
   readonly #host: string
   readonly #port: number
+  readonly #context: TcpContext | undefined
 
-  private constructor(handle: number) {
-    this.#lifetime = new Lifetime(handle, 'endpoint')
+  private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
+    this.#lifetime = lifetime
+    this.#context = context
     const { host, port } = this.endpointInfo()
     this.#host = host
     this.#port = port
@@ -62,21 +66,25 @@ export class TcpEndpoint {
   /**
    * An endpoint that listens.
    *
-   * @throws `TypeError` or `RangeError` at the call for wrong options. The promise rejects with `ERR_LISTEN` when the
-   *   address is taken or not this machine's.
+   * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
+   *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
+   *   with `ERR_CLOSED` when the context was closed meanwhile.
    */
   static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
-    checkKeys(options, ['host', 'port', ...limitNames()])
+    checkKeys(options, ['host', 'port', 'context', ...limitNames()])
     const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
     const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
     const limits = checkLimits(options)
-    const handle = native.endpoint(attached(), limits)
+    const { context } = options
+    if (context !== undefined) checkContext(context, limits)
+    const lifetime = makeEndpoint(context, limits)
+    const handle = lifetime.use()
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
-      () => new TcpEndpoint(handle)
+      () => new TcpEndpoint(lifetime, context)
     )
     return listening.wait().catch(async (error: unknown) => {
-      await closeEndpoint(handle)
+      await endEndpoint(lifetime, context)
       throw error
     })
   }
@@ -178,7 +186,7 @@ export class TcpEndpoint {
   }
 
   /**
-   * Counters since it listens, and the limits in force.
+   * Counters since it listens, and the limits in force, which are its context's.
    *
    * @throws `ERR_CLOSED`
    */
@@ -191,7 +199,7 @@ export class TcpEndpoint {
    * touches its regions again. Calling it again gives the same promise.
    */
   close(): Promise<void> {
-    return this.#lifetime.end(closeEndpoint)
+    return endEndpoint(this.#lifetime, this.#context)
   }
 
   /** {@link close}. */
@@ -200,6 +208,8 @@ export class TcpEndpoint {
   }
 }
 
-function closeEndpoint(handle: number): Promise<void> {
-  return new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing).wait()
+function checkContext(context: unknown, limits: Record<string, number>): void {
+  if (!(context instanceof TcpContext)) throw typeError('context', 'a TcpContext', context)
+  const [name] = Object.keys(limits)
+  if (name !== undefined) throw valueError(`${name} belongs to the context: set it there, new TcpContext({ ${name} })`)
 }

@@ -1,4 +1,5 @@
 import type { Bytes, Integer } from './arguments.js'
+import type { TcpContext } from './context.js'
 import type { MemoryRegion } from './region.js'
 
 /** What a peer may do with a region. */
@@ -7,8 +8,18 @@ export type Access = 'none' | 'read' | 'write' | 'readwrite'
 /** How to speak with a peer: with status frames, or DLSlime's wire byte for byte. */
 export type Wire = 'native' | 'legacy'
 
-/** The bounds that an endpoint keeps. Lengths are bytes, times are milliseconds, all are integers. */
+/** The bounds of a context and its endpoints. Lengths are bytes, times are milliseconds, all are integers. */
 export interface Limits {
+  /**
+   * Threads of the process that this context uses to move bytes; one serves many peers, more pay off where one core cannot
+   * fill the network. Default 1; 1 to 64.
+   */
+  ioThreads?: Integer
+  /**
+   * Most connections to one peer for reads and writes, opened as they are needed: the first is for small operations, the
+   * others are for large ones. Messages have one more. Default 4; 1 to 16.
+   */
+  lanesPerPeer?: Integer
   /** Connections held open as a target; more are closed at once. Default 1,024; 1 to 1,000,000. */
   maxConnections?: Integer
   /** The same from one source address. Default 64; 1 to 1,000,000. */
@@ -41,8 +52,13 @@ export interface Limits {
   receiveBufferBytes?: Integer
 }
 
-/** Options of `TcpEndpoint.listen`. */
+/**
+ * Options of `TcpEndpoint.listen`. An endpoint with limits has a context of its own; one with neither limits nor `context`
+ * is of the process's own context.
+ */
 export interface ListenOptions extends Limits {
+  /** The context that it belongs to, and ends with. Limits are the context's and may not stand beside it. */
+  context?: TcpContext
   /** Address or name to listen on. Default `'127.0.0.1'`: reachable from this machine only. */
   host?: string
   /** TCP port, 0 to 65,535. Default 0: the system picks one, `endpoint.port` tells which. */

@@ -268,8 +268,8 @@ export class Peer {
   }
 
   /**
-   * Ends every operation with this peer (`ERR_CLOSED`) and drops its connections. Other peers of the same address keep
-   * theirs. Calling it again gives the same promise.
+   * Ends every operation of this peer with `ERR_CLOSED`. Its connections close with the last peer of the context that has
+   * this address: operations of the others go on. Calling it again gives the same promise.
    */
   close(): Promise<void> {
     return this.#remote.lifetime.end((handle) =>
