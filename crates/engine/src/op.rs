@@ -91,11 +91,17 @@ impl Issuer {
     }
 }
 
+/// What follows when the first part of an operation has succeeded; it takes over the duty to end it.
+pub(crate) trait Next: Send + Sync {
+    fn proceed(self: Box<Self>, ticket: Ticket, done: Done);
+}
+
 /// The right, and the duty, to end one operation exactly once. Dropped without an end, it ends with `ERR_CLOSED`.
 pub struct Ticket {
     issuer: Option<Arc<Issuer>>,
     id: u64,
     operation: &'static str,
+    next: Option<Box<dyn Next>>,
 }
 
 impl Ticket {
@@ -105,11 +111,25 @@ impl Ticket {
             issuer: Some(issuer),
             id,
             operation,
+            next: None,
         }
+    }
+
+    /// The same, but success is not the end yet.
+    pub(crate) fn then(mut self, next: Box<dyn Next>) -> Self {
+        self.next = Some(next);
+        self
     }
 
     /// Ends the operation. An error is completed with the operation's name and the peer's.
     pub fn complete(mut self, result: Result<Done, Error>) {
+        match (self.next.take(), result) {
+            (Some(next), Ok(done)) => next.proceed(self, done),
+            (_, result) => self.end(result),
+        }
+    }
+
+    fn end(mut self, result: Result<Done, Error>) {
         if let Some(issuer) = self.issuer.take() {
             issuer.tell(self.id, self.operation, result);
         }

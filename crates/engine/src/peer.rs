@@ -3,7 +3,9 @@
 use crate::{
     error::{Error, ErrorKind},
     link::Link,
+    notify::Notify,
     op::{CompletionSink, Direction, Done, Entry, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    region::span::Span,
     stats::Stats,
 };
 use memlane_wire::Opcode;
@@ -65,6 +67,25 @@ impl Peer {
             Request::Describe | Request::Ping => {}
         }
         self.link.submit(operation, stats);
+    }
+
+    /// Hands over a write that the peer is told of: when it has been applied, a message with this tag follows, whose 16
+    /// bytes are the address and the length of the write. The operation ends when a receive of the peer's holds it; when
+    /// that fails, the write has been applied all the same.
+    pub fn write_and_notify(&self, ticket: Ticket, addr: u64, from: Span, tag: u64, timeout: Option<Duration>) {
+        let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.remote.stats));
+        let ticket = ticket.then(Box::new(Notify {
+            link,
+            stats,
+            tag,
+            addr,
+            timeout,
+        }));
+        self.submit(Operation {
+            ticket,
+            request: Request::Write { addr, from },
+            timeout,
+        });
     }
 
     /// Hands over an operation of several parts: it ends with its last part, with the number of bytes of all of them or

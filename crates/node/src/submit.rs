@@ -153,6 +153,46 @@ pub fn send_region(
     });
 }
 
+/// Writes a range of a region, or with a region below zero the memory that was staged under the operation, and tells the
+/// peer by a message with this tag once it is applied.
+#[napi(catch_unwind)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a call of numbers costs a third of one with an object"
+)]
+pub fn write_notify(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    region: f64,
+    region_offset: f64,
+    remote_address: f64,
+    length: f64,
+    tag: f64,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let from = if region < 0.0 {
+            staged(attachment, operation, region_offset, length)
+        } else {
+            local(attachment, region, region_offset, length)
+        };
+        let request = from.and_then(|from| Ok((from, address(remote_address)?, address(tag)?)));
+        let Some(connected) = attachment.peers.get(peer) else {
+            return attachment
+                .ticket(operation, "write")
+                .complete(Err(Error::new(ErrorKind::Closed)));
+        };
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, "write");
+        match request {
+            Ok((from, addr, tag)) => connected
+                .peer
+                .write_and_notify(ticket, addr, from, tag, timeout(timeout_ms)),
+            Err(error) => ticket.complete(Err(error)),
+        }
+    });
+}
+
 /// Numbers per entry of a list: region, offset in it, remote address, length.
 const ENTRY_FIELDS: usize = 4;
 

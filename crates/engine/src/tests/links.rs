@@ -181,3 +181,35 @@ async fn a_large_operation_ends_with_its_deadline_its_cancel_and_a_target_that_i
         assert_eq!(refused.ended.wait().await.unwrap_err().kind(), ErrorKind::Connect);
     }
 }
+
+#[tokio::test]
+async fn a_notification_comes_behind_the_write_that_it_tells_of() {
+    let (target, _initiator, peer) = pair(Mode::Native).await;
+    let region = target.alloc("kv", 4 << 20, Access::READ_WRITE).unwrap();
+    for len in [1, 3 << 20] {
+        let receiving = recv(&target, 100, Some(77), false);
+        let (sink, ended) = channel::once();
+        let ticket = Ticket::new(peer.issuer(sink), 0, "write");
+        let bytes = pattern(len, 5);
+        peer.write_and_notify(ticket, region.address() + 9, Span::copied(&bytes).unwrap(), 77, None);
+        let Done::Message(message) = receiving.ended.wait().await.unwrap() else {
+            panic!()
+        };
+        // The write is there when its notification is.
+        let mut written = vec![0; len];
+        region.memory().copy_out(9, &mut written);
+        assert!(written == bytes);
+        assert_eq!((message.tag, message.bytes), (77, 16));
+        let told = bytes_of(&receiving.into);
+        assert_eq!(told[..8], (region.address() + 9).to_le_bytes());
+        assert_eq!(told[8..16], (len as u64).to_le_bytes());
+        assert_eq!(ended.wait().await.unwrap(), Done::Bytes(len as u64));
+    }
+    // A write that is refused tells nobody.
+    let (sink, ended) = channel::once();
+    let ticket = Ticket::new(peer.issuer(sink), 0, "write");
+    peer.write_and_notify(ticket, 1, Span::copied(b"x").unwrap(), 78, None);
+    assert_eq!(ended.wait().await.unwrap_err().kind(), ErrorKind::RegionNotFound);
+    let receiving = recv(&target, 100, Some(78), false);
+    assert!(target.cancel_recv(&receiving.key));
+}
