@@ -3,6 +3,7 @@ export { TcpEndpoint } from './src/endpoint.js'
 export { ARGUMENT_ERROR_CODES, ERROR_CODES, MemlaneError } from './src/errors.js'
 export { TransferFuture } from './src/future.js'
 export { Peer } from './src/peer.js'
+export { PreparedBatch } from './src/prepared.js'
 export { MemoryRegion } from './src/region.js'
 
 export type { Bytes, Integer } from './src/arguments.js'
@@ -10,7 +11,11 @@ export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from
 export type {
   Access,
   AllocOptions,
+  Assignment,
+  BatchOptions,
   ConnectOptions,
+  DescriptorOptions,
+  DescriptorRegions,
   EndpointInfo,
   EndpointStats,
   Limits,
@@ -21,6 +26,7 @@ export type {
   Received,
   ReceiveOptions,
   RefreshOptions,
+  RegionAssignment,
   RegionInfo,
   SendOptions,
   Wire,

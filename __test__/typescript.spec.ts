@@ -85,7 +85,7 @@ test('import and require give the same classes, by the same names', (t) => {
     console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
   t.is(stderr, '')
-  const names = ['ARGUMENT_ERROR_CODES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
+  const names = ['ARGUMENT_ERROR_CODES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
   const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
   t.deepEqual(rest, { names, same: true })
   t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)

@@ -122,6 +122,43 @@ export interface WriteOptions extends Deadline {
   length?: Integer
 }
 
+/** One entry of a batch: a range here, and the range at the peer that it is read from or written to. */
+export interface Assignment {
+  /** The region's name at the peer. */
+  remote: string
+  /** First byte of the remote region. Default 0. */
+  remoteOffset?: Integer
+  /** This side's end: a region (no copy), or memory of JavaScript (one copy). */
+  local: MemoryRegion | Bytes
+  /** First byte of `local`, in bytes whatever its element size. Default 0. */
+  localOffset?: Integer
+  /**
+   * Bytes. Default of a read: the rest of the remote region, or of `local` where that is shorter. Default of a write: the
+   * rest of `local`.
+   */
+  length?: Integer
+}
+
+/** One entry of a prepared batch. */
+export interface RegionAssignment extends Assignment {
+  /** This side's end. */
+  local: MemoryRegion
+}
+
+/** Options of `peer.readBatch` and `peer.writeBatch`, and of `start` of a prepared batch. The deadline is that of the whole. */
+export interface BatchOptions extends Deadline {}
+
+/** Between which regions the ranges of descriptors lie: numbers in threes, `localOffset, remoteOffset, length` in bytes. */
+export interface DescriptorRegions {
+  /** The region's name at the peer. */
+  remote: string
+  /** This side's end of every entry. */
+  local: MemoryRegion
+}
+
+/** Options of `peer.readBatch` and `peer.writeBatch` with descriptors. */
+export interface DescriptorOptions extends Deadline, DescriptorRegions {}
+
 /** Options of `peer.send`. */
 export interface SendOptions extends Deadline {
   /** A number for the receiver to choose messages by. Default 0; 0 to 2^53 - 1. */
