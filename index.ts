@@ -20,6 +20,7 @@ export type {
   EndpointStats,
   Limits,
   ListenOptions,
+  MessagesOptions,
   PeerInfo,
   ReadIntoOptions,
   ReadOptions,

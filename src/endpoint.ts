@@ -24,6 +24,7 @@ import { follow, type TransferFuture } from './future.js'
 import { ACCESS } from './info.js'
 import type { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
+import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
 import { native } from './native.js'
 import { Call, Settled } from './operation.js'
@@ -33,6 +34,7 @@ import type {
   EndpointInfo,
   EndpointStats,
   ListenOptions,
+  MessagesOptions,
   PeerInfo,
   Received,
   ReceiveOptions,
@@ -183,6 +185,31 @@ export class TcpEndpoint {
         : new ViewReceive(endpoint, view, tag, exactSize)
     if (signal !== undefined) follow(receive, signal)
     return receive
+  }
+
+  /**
+   * Messages as they come, for `for await`: as receives do, they take the next ones, whoever sends them.
+   *
+   * It posts `buffered` receives at the first `next()` and as many again as are used up; so many messages at most are taken
+   * ahead of the reader, and more wait as any that have no receive yet. Each message has memory of its own. They come in the order in which
+   * they were whole, which for those of one sender is the order in which it sent them.
+   *
+   * It ends when the endpoint closes, after the messages that were taken by then. Leaving the loop, `return()`, `throw()` and
+   * the end of `await using` withdraw the posted receives, which consume no message then, and resolve when that is done. What
+   * was taken already and not yet read, at most `buffered` messages, is lost with that: `buffered: 1` keeps it to one.
+   *
+   * While it is being read it holds the process, as a posted receive does.
+   *
+   * @throws `TypeError` or `RangeError` at the call for wrong options; `ERR_CLOSED`. `next()` rejects with `ERR_MEMORY` when
+   *   the system has none to receive in, and the messages end with that.
+   */
+  messages(options: MessagesOptions = {}): AsyncIterableIterator<Received> & AsyncDisposable {
+    checkKeys(options, ['tag', 'maxBytes', 'buffered'])
+    const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
+    const maxBytes = options.maxBytes === undefined ? 65_536 : integer(options.maxBytes, 'maxBytes')
+    const buffered = options.buffered === undefined ? 16 : integer(options.buffered, 'buffered', 1, 65_536)
+    this.#lifetime.use()
+    return new MessageStream(this.#lifetime, tag, maxBytes, buffered)
   }
 
   /**

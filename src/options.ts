@@ -186,6 +186,16 @@ export interface ReceiveOptions {
   signal?: AbortSignal
 }
 
+/** Options of `endpoint.messages`. */
+export interface MessagesOptions {
+  /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
+  tag?: Integer
+  /** Longest message that is taken whole; of a longer one the rest is lost. Default 65,536; 0 to 2^53 - 1. */
+  maxBytes?: Integer
+  /** Receives posted and messages taken ahead of whoever reads them, together. Default 16; 1 to 65,536. */
+  buffered?: Integer
+}
+
 /** How a receive ended. */
 export interface Received {
   /** Bytes stored. */
