@@ -160,7 +160,7 @@ impl Endpoint {
 
     /// The endpoint info as JSON.
     pub fn info(&self) -> String {
-        self.target.describe()
+        self.target.describe().as_ref().to_owned()
     }
 
     /// Counters and limits as JSON.
@@ -171,7 +171,6 @@ impl Endpoint {
     /// Stops accepting, closes regions, receives and peers, ends every connection within the drain time and a second;
     /// then the ticket. Closing twice is closing once.
     pub fn close(&self, ticket: Ticket) {
-        let peers = self.peers();
         {
             let mut state = self.state.lock();
             state.closed = true;
@@ -179,6 +178,8 @@ impl Endpoint {
                 accepting.abort();
             }
         }
+        // Behind the flag: no peer is made that this does not see.
+        let peers = self.peers();
         self.target.close();
         let target = Arc::clone(&self.target);
         let ended: Vec<_> = peers.iter().filter_map(|peer| peer.shut()).collect();

@@ -18,6 +18,7 @@ use crate::{
 use memlane_wire::{Mode, Opcode};
 use parking_lot::Mutex;
 use std::{
+    collections::HashSet,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -228,7 +229,7 @@ impl Link {
 
     /// Asks for an operation to end early.
     pub(crate) fn cancel(&self, key: &OperationKey) {
-        self.bulk.give_up(&GiveUp::Cancelled(key));
+        self.bulk.give_up(&GiveUp::Cancelled(&HashSet::from([key.clone()])));
         self.tell_all(|| Command::Cancel(key.clone()));
     }
 

@@ -145,9 +145,14 @@ impl Ticket {
         self.issuer.as_ref().and_then(|issuer| issuer.remote())
     }
 
+    pub(crate) fn key(&self) -> Option<OperationKey> {
+        self.issuer
+            .as_ref()
+            .map(|issuer| OperationKey::new(Arc::clone(&issuer.sink), self.id))
+    }
+
     pub(crate) fn is(&self, key: &OperationKey) -> bool {
-        let same = |issuer: &Arc<Issuer>| std::ptr::addr_eq(Arc::as_ptr(&issuer.sink), Arc::as_ptr(&key.sink));
-        self.id == key.id && self.issuer.as_ref().is_some_and(same)
+        self.id == key.id && self.key().as_ref() == Some(key)
     }
 }
 
@@ -176,6 +181,20 @@ impl OperationKey {
     /// The key of the operation that was started with this sink and number.
     pub fn new(sink: Arc<dyn CompletionSink>, id: u64) -> Self {
         Self { sink, id }
+    }
+}
+
+impl PartialEq for OperationKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && std::ptr::addr_eq(Arc::as_ptr(&self.sink), Arc::as_ptr(&other.sink))
+    }
+}
+
+impl Eq for OperationKey {}
+
+impl std::hash::Hash for OperationKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
     }
 }
 
@@ -357,10 +376,10 @@ impl Waiter {
         }
     }
 
-    pub(crate) fn is(&self, key: &OperationKey) -> bool {
+    pub(crate) fn key(&self) -> Option<OperationKey> {
         match self {
-            Self::Whole(ticket) => ticket.is(key),
-            Self::Part { parts, .. } => parts.state.lock().0.as_ref().is_some_and(|ticket| ticket.is(key)),
+            Self::Whole(ticket) => ticket.key(),
+            Self::Part { parts, .. } => parts.state.lock().0.as_ref().and_then(Ticket::key),
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct Target {
     pub(crate) stats: Arc<Stats>,
     instance: [u8; 16],
     address: Mutex<(String, u16)>,
+    /// The endpoint info, and the generation of the regions that it lists.
+    described: Mutex<Option<(u64, Arc<str>)>>,
     sessions: Mutex<Sessions>,
     emptied: Notify,
 }
@@ -61,6 +63,7 @@ impl Target {
             limits,
             stats,
             address: Mutex::default(),
+            described: Mutex::default(),
             sessions: Mutex::default(),
             emptied: Notify::new(),
         }))
@@ -74,14 +77,25 @@ impl Target {
         preface(self.instance)
     }
 
-    /// The endpoint info as JSON.
-    pub(crate) fn describe(&self) -> String {
-        let (host, port) = self.address.lock().clone();
-        endpoint_info(&host, port, &self.instance, &self.registry.list())
+    /// The endpoint info as JSON; made anew only when the regions or the address have changed, because peers may ask for
+    /// it as often as they like.
+    pub(crate) fn describe(&self) -> Arc<str> {
+        let generation = self.registry.generation();
+        let mut described = self.described.lock();
+        match &*described {
+            Some((made_at, text)) if *made_at == generation => Arc::clone(text),
+            _ => {
+                let (host, port) = self.address.lock().clone();
+                let text: Arc<str> = endpoint_info(&host, port, &self.instance, &self.registry.list()).into();
+                *described = Some((generation, Arc::clone(&text)));
+                text
+            }
+        }
     }
 
     pub(crate) fn set_address(&self, host: String, port: u16) {
         *self.address.lock() = (host, port);
+        *self.described.lock() = None;
     }
 
     /// Counters and limits as JSON.

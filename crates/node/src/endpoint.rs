@@ -144,11 +144,12 @@ pub fn close_endpoint(attachment: u32, operation: f64, endpoint: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "close");
         if let Some(endpoint) = attachment.endpoints.remove(endpoint) {
+            // Before its peers are let go of: closing ends their operations and waits for that.
+            endpoint.close(ticket);
             attachment.regions.retain(|(_, owner)| !Arc::ptr_eq(owner, &endpoint));
             attachment
                 .peers
                 .retain(|connected| !Arc::ptr_eq(&connected.owner, &endpoint));
-            endpoint.close(ticket);
         }
     });
 }

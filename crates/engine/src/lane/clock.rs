@@ -4,7 +4,7 @@ use super::{End, Lane, Link, giving_up::GiveUp, read::Incoming};
 use crate::{
     config::millis,
     error::{Error, ErrorKind},
-    io::Transport,
+    io::{AT_REST, Transport},
 };
 use std::{
     future::Future,
@@ -31,6 +31,10 @@ impl<T: Transport> Lane<T> {
         loop {
             let deadline = self.deadline();
             let now = Instant::now();
+            let rest_at = self.moved + AT_REST;
+            if self.rx.can_rest() && rest_at <= now {
+                self.rx.rest();
+            }
             if deadline <= now {
                 self.too_late(now)?;
                 // What it took or let go of may be work for the next turn.
@@ -38,13 +42,17 @@ impl<T: Transport> Lane<T> {
                 return Ok(());
             }
             // The timer only ever moves forward when it has fired: deadlines that move with every byte cost nothing.
+            let deadline = if self.rx.can_rest() {
+                deadline.min(rest_at)
+            } else {
+                deadline
+            };
             if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {
                 self.sleep.as_mut().reset(deadline);
             }
             match self.sleep.as_mut().poll(cx) {
                 Poll::Pending => return Ok(()),
-                // Nothing has happened for a while: a good moment to give memory back.
-                Poll::Ready(()) => self.rx.rest(),
+                Poll::Ready(()) => {}
             }
         }
     }

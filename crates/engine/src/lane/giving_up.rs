@@ -8,14 +8,15 @@ use crate::{
     region::span::Span,
 };
 use memlane_wire::Opcode;
+use std::collections::HashSet;
 use tokio::time::Instant;
 
 /// Which operations end early, and with what.
 pub(crate) enum GiveUp<'a> {
     /// Those whose deadline has passed.
     Late(Instant),
-    /// The one that the caller cancelled.
-    Cancelled(&'a OperationKey),
+    /// Those that the caller cancelled.
+    Cancelled(&'a HashSet<OperationKey>),
     /// Those of a peer that is closed here.
     Closed(&'a Remote),
     /// Those whose local memory belongs to a region that is being closed.
@@ -28,7 +29,7 @@ impl GiveUp<'_> {
     pub(crate) fn takes(&self, waiter: &Waiter, deadline: Option<Instant>, span: Option<&Span>) -> bool {
         match self {
             Self::Late(now) => deadline.is_some_and(|deadline| deadline <= *now),
-            Self::Cancelled(key) => waiter.is(key),
+            Self::Cancelled(keys) => waiter.key().is_some_and(|key| keys.contains(&key)),
             Self::Closed(remote) => waiter.remote().is_some_and(|theirs| theirs.is(remote)),
             Self::Revoked => span.is_some_and(Span::is_revoked),
             Self::All(_) => true,
@@ -55,9 +56,9 @@ impl<T: Transport> Lane<T> {
         if let Some(bulk) = &self.bulk {
             bulk.queue().give_up(wanted);
         }
-        // A request whose body the kernel has not taken whole is still looked at from the caller's memory. Small bodies
-        // are copies; there is at most one large one.
-        let held_from = if self.tx.has_body() { self.tx.sent() } else { u64::MAX };
+        // Small bodies were copied; a large one is sent from the caller's memory, is the last that was queued, and ends
+        // with what was queued.
+        let held = self.tx.has_body().then(|| self.tx.queued());
         let mut half_sent = false;
         let outstanding = self.inflight.iter_mut().chain(self.incoming.slot_mut());
         for slot in outstanding {
@@ -66,7 +67,7 @@ impl<T: Transport> Lane<T> {
                 .as_ref()
                 .is_some_and(|waiter| wanted.takes(waiter, slot.deadline, slot.into.as_ref()))
             {
-                half_sent |= slot.opcode != Opcode::Read && slot.end > held_from;
+                half_sent |= slot.opcode != Opcode::Read && Some(slot.end) == held;
                 abandon(slot, wanted.error());
             }
         }
@@ -76,7 +77,7 @@ impl<T: Transport> Lane<T> {
                 .as_ref()
                 .is_some_and(|waiter| wanted.takes(waiter, departure.deadline, None))
             {
-                half_sent |= departure.end > held_from;
+                half_sent |= Some(departure.end) == held;
                 if let Some(waiter) = departure.waiter.take() {
                     waiter.end(Err(wanted.error().outcome_unknown()));
                 }

@@ -27,7 +27,7 @@ use memlane_wire::{Mode, Preface};
 use queue::{Piece, Queue};
 use read::Incoming;
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -85,7 +85,8 @@ pub(crate) struct Lane<T: Transport> {
     stats: Arc<Stats>,
     queue: Queue,
     bulk: Option<Membership>,
-    small_run: u32,
+    tiny_run: u32,
+    bulk_turn: bool,
     inflight: InFlight,
     /// Requests that end when they have left: refused ones whose body is still being sent, and on the legacy wire all
     /// but READ.
@@ -137,7 +138,8 @@ impl<T: Transport> Lane<T> {
             stats,
             queue: Queue::default(),
             bulk,
-            small_run: 0,
+            tiny_run: 0,
+            bulk_turn: false,
             inflight: InFlight::default(),
             departures: VecDeque::new(),
             rx: RecvBuffer::default(),
@@ -202,9 +204,19 @@ impl<T: Transport> Lane<T> {
         if self.commands.take(&mut commands) {
             let now = Instant::now();
             let mut untouched = commands.drain(..);
+            let mut cancels = HashSet::new();
             while result.is_ok()
                 && let Some(command) = untouched.next()
             {
+                // Cancels that come together are looked for together; before anything else is done, because a caller
+                // may use the number of an operation that has ended for its next one.
+                if !cancels.is_empty() && !matches!(command, Command::Cancel(_)) {
+                    result = self.give_up(&GiveUp::Cancelled(&std::mem::take(&mut cancels)));
+                    if result.is_err() {
+                        self.taken = std::iter::once(command).chain(untouched).collect();
+                        return result;
+                    }
+                }
                 result = match command {
                     Command::Submit(operation) => {
                         self.accept(Piece::whole(operation, now));
@@ -221,10 +233,16 @@ impl<T: Transport> Lane<T> {
                     }
                     // The sender goes with this arm, which is what its receiver waits for.
                     Command::Forget(remote, _done) => self.give_up(&GiveUp::Closed(&remote)),
-                    Command::Cancel(key) => self.give_up(&GiveUp::Cancelled(&key)),
+                    Command::Cancel(key) => {
+                        cancels.insert(key);
+                        Ok(())
+                    }
                     Command::Revoke => self.give_up(&GiveUp::Revoked),
                     Command::Close => Err(Error::new(ErrorKind::Closed).into()),
                 };
+            }
+            if result.is_ok() && !cancels.is_empty() {
+                result = self.give_up(&GiveUp::Cancelled(&cancels));
             }
             if result.is_err() {
                 self.taken = untouched.collect();

@@ -41,40 +41,67 @@ impl Piece {
     }
 }
 
-/// In order of arrival.
+/// Reads and writes above this size count for the window of their lane, and wait while it is full.
+pub(crate) const TINY_BYTES: usize = 8 << 10;
+
+impl Piece {
+    /// Whether it is to wait for room on the wire. Messages never do: they are answered when somebody receives them.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.opcode != Opcode::Send && self.span.as_ref().is_some_and(|span| span.len() > TINY_BYTES)
+    }
+}
+
+/// In order of arrival; what wants room waits apart, so that tiny operations pass it.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pieces: VecDeque<Piece>,
+    roomy: VecDeque<Piece>,
 }
 
 impl Queue {
     pub(crate) fn push(&mut self, piece: Piece) {
-        self.pieces.push_back(piece);
+        if piece.wants_room() {
+            self.roomy.push_back(piece);
+        } else {
+            self.pieces.push_back(piece);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && self.roomy.is_empty()
     }
 
+    /// The next one that needs no room.
     pub(crate) fn next(&mut self) -> Option<Piece> {
         self.pieces.pop_front()
+    }
+
+    /// The next one that needs room.
+    pub(crate) fn next_roomy(&mut self) -> Option<Piece> {
+        self.roomy.pop_front()
     }
 
     /// Ends the queued operations that `wanted` names.
     pub(crate) fn give_up(&mut self, wanted: &GiveUp<'_>) {
         let takes = |piece: &Piece| wanted.takes(&piece.waiter, piece.deadline, piece.span.as_ref());
-        if !self.pieces.iter().any(takes) {
-            return;
-        }
-        let (taken, rest): (VecDeque<_>, _) = self.pieces.drain(..).partition(takes);
-        self.pieces = rest;
-        for piece in taken {
-            drop(piece.span);
-            piece.waiter.end(Err(wanted.error()));
+        for queue in [&mut self.pieces, &mut self.roomy] {
+            if !queue.iter().any(takes) {
+                continue;
+            }
+            let (taken, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(takes);
+            *queue = rest.into();
+            for piece in taken {
+                drop(piece.span);
+                piece.waiter.end(Err(wanted.error()));
+            }
         }
     }
 
     pub(crate) fn earliest_deadline(&self) -> Option<Instant> {
-        self.pieces.iter().filter_map(|piece| piece.deadline).min()
+        self.pieces
+            .iter()
+            .chain(&self.roomy)
+            .filter_map(|piece| piece.deadline)
+            .min()
     }
 }

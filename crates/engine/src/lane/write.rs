@@ -10,12 +10,12 @@ use memlane_wire::{Header, Mode, Opcode};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-/// Bytes of large operations that are on the wire at once: enough to keep both ends busy, few enough that a small
+/// Bytes of all but tiny operations that are on the wire at once: enough to keep both ends busy, few enough that a small
 /// operation's answer is not far behind.
 const WINDOW_BYTES: u64 = 4 * PIECE_BYTES as u64;
 
-/// Small requests that may pass before a large operation gets its next piece out.
-const SMALL_RUN: u32 = 64;
+/// Tiny requests that may pass before another gets its turn.
+const TINY_RUN: u32 = 64;
 
 /// A request that ends when its last byte has left, with what is known already.
 #[derive(Debug)]
@@ -35,22 +35,28 @@ impl<T: Transport> Lane<T> {
         }
     }
 
-    /// Small operations first, but a large one gets a piece out after so many of them.
+    /// Tiny operations first, but after so many of them others have their turn; those wait for room on the wire, and the
+    /// large ones among them take turns with the rest.
     fn next_piece(&mut self) -> Option<Piece> {
-        let has_room = self.inflight.bytes() < WINDOW_BYTES;
-        let bulk = self.bulk.as_ref().filter(|_| has_room).map(|bulk| bulk.queue());
-        if self.small_run >= SMALL_RUN
-            && let Some(piece) = bulk.and_then(|bulk| bulk.next())
+        let has_room = self.inflight.window_bytes() < WINDOW_BYTES;
+        if (self.tiny_run < TINY_RUN || !has_room)
+            && let Some(piece) = self.queue.next()
         {
-            self.small_run = 0;
+            self.tiny_run += 1;
             return Some(piece);
         }
-        if let Some(piece) = self.queue.next() {
-            self.small_run += 1;
-            return Some(piece);
+        if !has_room {
+            return None;
         }
-        self.small_run = 0;
-        bulk.and_then(|bulk| bulk.next())
+        self.tiny_run = 0;
+        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue());
+        self.bulk_turn = !self.bulk_turn;
+        let piece = if self.bulk_turn {
+            bulk.and_then(|bulk| bulk.next()).or_else(|| self.queue.next_roomy())
+        } else {
+            self.queue.next_roomy().or_else(|| bulk.and_then(|bulk| bulk.next()))
+        };
+        piece.or_else(|| self.queue.next())
     }
 
     fn put(&mut self, piece: Piece) {
@@ -110,9 +116,10 @@ impl<T: Transport> Lane<T> {
             .front()
             .is_some_and(|departure| departure.end <= self.tx.sent())
             && let Some(departure) = self.departures.pop_front()
-            && let Some(waiter) = departure.waiter
         {
-            waiter.end(departure.result);
+            if let Some(waiter) = departure.waiter {
+                waiter.end(departure.result);
+            }
         }
     }
 }

@@ -413,3 +413,72 @@ async fn a_server_that_is_no_endpoint_is_told_by_its_first_bytes() {
     let error = ended.wait().await.unwrap_err();
     assert_eq!((error.kind(), began.elapsed()), (ErrorKind::Protocol, Duration::ZERO));
 }
+
+/// A legacy lane whose peer takes `room` bytes and then nothing.
+fn stuck(room: usize) -> (Wired, Pipe) {
+    let whole = wired(Mode::Native, Behaviour::default(), Behaviour::default());
+    let (near, far) = pipe(
+        Behaviour {
+            room,
+            ..Behaviour::default()
+        },
+        Behaviour::default(),
+    );
+    let (commands, bulk, lane) = lane(near, Mode::Legacy);
+    (
+        Wired {
+            commands,
+            bulk,
+            lane,
+            ..whole
+        },
+        far,
+    )
+}
+
+fn writing(wired: &Wired, len: usize) -> Started {
+    let from = Span::copied(&vec![1; len]).unwrap();
+    wired.start(Request::Write { addr: 1, from }, Duration::from_secs(1000))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_write_that_is_given_up_beside_a_large_one_leaves_the_lane_alone() {
+    let (stuck, far) = stuck(1000);
+    // The small one was copied behind its header; the large one is what the kernel still looks at.
+    let (small, large) = (writing(&stuck, 200), writing(&stuck, 100_000));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    stuck.commands.push(Command::Cancel(small.key)).unwrap();
+    // It had left already, or ends now: either way it is not what ends the lane.
+    let _ = small.ended.wait().await;
+    let drained = tokio::spawn(drain(far));
+    assert_eq!(large.ended.wait().await.unwrap(), Done::Bytes(100_000));
+    drained.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn departures_behind_one_that_was_given_up_still_end_when_they_have_left() {
+    let (stuck, far) = stuck(10);
+    let writes: Vec<_> = (0..6).map(|_| writing(&stuck, 200)).collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for place in [1, 3] {
+        stuck.commands.push(Command::Cancel(writes[place].key.clone())).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let drained = tokio::spawn(drain(far));
+    let began = tokio::time::Instant::now();
+    for (place, write) in writes.into_iter().enumerate() {
+        let end = write.ended.wait().await;
+        assert_eq!(end.is_err(), place == 1 || place == 3, "write {place}: {end:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drained.abort();
+}
+
+async fn drain(far: Pipe) {
+    use crate::io::{Transport, raw::RecvSegment};
+    let mut bytes = vec![0; 1 << 16];
+    while std::future::poll_fn(|cx| far.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)]))
+        .await
+        .is_ok_and(|n| n > 0)
+    {}
+}
