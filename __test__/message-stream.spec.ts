@@ -80,7 +80,11 @@ test('so many messages are taken ahead of the reader, and no more', async (t) =>
   t.is((await first).value.data[0], 0)
   t.is(target.stats().operations.receives, 4)
   t.is(sent[4]!.waitSync(0), null)
-  for (let index = 1; index < 10; index++) t.is((await stream.next()).value.data[0], index)
+  t.is((await stream.next()).value.data[0], 1)
+  await sent[4]
+  t.is(target.stats().operations.receives, 5, 'one was read, one more is taken')
+  t.is(sent[5]!.waitSync(0), null)
+  for (let index = 2; index < 10; index++) t.is((await stream.next()).value.data[0], index)
   await Promise.all(sent)
   await stream.return?.()
 })
@@ -121,7 +125,7 @@ test('return ends readers that wait, and drops what was taken and not read', asy
   const idle = target.messages()
   const waiting = [idle.next(), idle.next()]
   await idle[Symbol.asyncDispose]()
-  t.deepEqual(await Promise.all(waiting), Array(2).fill({ done: true, value: undefined }))
+  t.deepEqual(await Promise.all(waiting), waiting.map(() => ({ done: true, value: undefined })))
   t.deepEqual(await target.messages().return?.(), { done: true, value: undefined }, 'also before anybody read')
 })
 
