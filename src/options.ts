@@ -204,7 +204,7 @@ export interface Received {
   messageBytes: number
   /** The sender's tag; a bigint only when a foreign peer sent one above 2^53 - 1. */
   tag: number | bigint
-  /** The sender's address as `host:port`. */
+  /** The address that the sender's connection comes from, as `host:port`; endpoints of one context share connections. */
   from: string
   /** Whether the message was longer than the target. */
   truncated: boolean
