@@ -20,7 +20,8 @@ let shared: number | undefined
  * Endpoints that name no context and set no limits share one that is the process's own, its workers included. Peers of one
  * context with the same address use the same connections, whichever endpoint connected to them.
  *
- * I/O threads belong to the process, which has as many as the largest `ioThreads` of any context; none is ever stopped.
+ * A context lives until {@link close}; dropping the object changes nothing. I/O threads belong to the process, which has
+ * as many as the largest `ioThreads` of any context; none is ever stopped.
  */
 export class TcpContext {
   readonly #lifetime: Lifetime
