@@ -180,3 +180,9 @@ export declare function waitSync(attachment: number, operation: number, millisec
 
 /** Writes JavaScript's bytes, which are copied before this returns. */
 export declare function writeBytes(attachment: number, operation: number, peer: number, remoteAddress: number, view: Uint8Array, timeoutMs: number): void
+
+/**
+ * Writes a range of a region, or with a region below zero the memory that was staged under the operation, and tells the
+ * peer by a message with this tag once it is applied.
+ */
+export declare function writeNotify(attachment: number, operation: number, peer: number, region: number, regionOffset: number, remoteAddress: number, length: number, tag: number, timeoutMs: number): void

@@ -814,3 +814,4 @@ module.exports.transfer = nativeBinding.transfer
 module.exports.transferList = nativeBinding.transferList
 module.exports.waitSync = nativeBinding.waitSync
 module.exports.writeBytes = nativeBinding.writeBytes
+module.exports.writeNotify = nativeBinding.writeNotify

@@ -19,10 +19,10 @@ import {
 import { attached } from './completions.js'
 import { Connect, parseTarget } from './connect.js'
 import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
-import { abortedError, fromFailure } from './errors.js'
+import { abortedError, fromFailure, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { ACCESS } from './info.js'
-import type { Lifetime } from './lifetime.js'
+import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
@@ -58,6 +58,7 @@ export class TcpEndpoint {
   readonly #context: TcpContext | undefined
 
   private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
+    if (!(lifetime instanceof Lifetime)) throw illegalConstructor('TcpEndpoint', 'TcpEndpoint.listen()')
     this.#lifetime = lifetime
     this.#context = context
     const { host, port } = this.endpointInfo()

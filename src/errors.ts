@@ -29,7 +29,12 @@ export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_UNSAFE_MEMORY', 'ERR_NAT
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
 /** Every code that a wrong argument's `TypeError` or `RangeError` carries. */
-export const ARGUMENT_ERROR_CODES = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE'] as const
+export const ARGUMENT_ERROR_CODES = [
+  'ERR_INVALID_ARG_TYPE',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_OUT_OF_RANGE',
+  'ERR_ILLEGAL_CONSTRUCTOR',
+] as const
 
 /** The `code` of the `TypeError` or `RangeError` that a wrong argument throws. */
 export type ArgumentErrorCode = (typeof ARGUMENT_ERROR_CODES)[number]
@@ -109,6 +114,11 @@ export function fromFailure(failure: Failure, overrides?: Partial<MemlaneErrorIn
     entry: failure.entry,
     ...overrides,
   })
+}
+
+/** The error of a class that is not made by hand. */
+export function illegalConstructor(name: string, how: string): TypeError {
+  return Object.assign(new TypeError(`a ${name} is not made with new: use ${how}`), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
 }
 
 /** The error of a call on something that was closed. */

@@ -131,6 +131,17 @@ export interface Native {
   stageBytes(at: number, op: number, length: number): boolean
   stageIn(at: number, op: number, offset: number, view: Uint8Array): void
   stageOut(at: number, op: number, offset: number, view: Uint8Array): void
+  writeNotify(
+    at: number,
+    op: number,
+    peer: number,
+    region: number,
+    regionOffset: number,
+    address: number,
+    length: number,
+    tag: number,
+    timeoutMs: number
+  ): void
   /** Four numbers an entry: region (below 0 the memory staged under `op`), offset in it, remote address, length. */
   transferList(at: number, op: number, peer: number, opcode: number, entries: Float64Array, timeoutMs: number): void
 

@@ -120,6 +120,12 @@ export interface WriteOptions extends Deadline {
   sourceOffset?: Integer
   /** Bytes to write. Default: the rest of the source. */
   length?: Integer
+  /**
+   * Tells the peer: a message with this tag follows when the write has been applied, never before. Its 16 bytes are the
+   * address and the length of the write, two little-endian u64. The write then ends when a receive of the peer's holds it; if
+   * that fails (`ERR_NO_RECEIVE`), the write has been applied all the same. 0 to 2^53 - 1.
+   */
+  notify?: Integer
 }
 
 /** One entry of a batch: a range here, and the range at the peer that it is read from or written to. */
@@ -248,9 +254,9 @@ export interface PeerInfo {
 
 /** Counters of an endpoint since it listens, as target and as initiator. Bytes are payload. */
 export interface EndpointStats {
-  /** Connections as a target: `refused` over a limit, `evicted` for another, `legacy` among the accepted. */
+  /** Connections as a target: `refused` over a limit, `evicted` because it was idle, `legacy` among the accepted. */
   connections: { open: number; accepted: number; refused: number; legacy: number; evicted: number }
-  /** Operations as an initiator, and messages received. */
+  /** Operations as an initiator, and messages received; `timedOut` counts connections as a target, too. */
   operations: {
     reads: number
     writes: number
@@ -268,7 +274,7 @@ export interface EndpointStats {
   protocolErrors: number
   /** Peers refused because they could not authenticate. */
   authFailures: number
-  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense. */
+  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense, or none came. */
   lanes: { dialled: number; poisoned: number }
   /** The limits in force. */
   limits: Record<keyof Limits, number>

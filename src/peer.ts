@@ -15,11 +15,12 @@ import {
 } from './arguments.js'
 import { startBatch } from './batch.js'
 import { attached } from './completions.js'
-import { abortedError } from './errors.js'
+import { abortedError, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { Lifetime } from './lifetime.js'
 import { Send } from './messages.js'
 import { native } from './native.js'
+import { NotifiedWrite } from './notify.js'
 import { Call, nothing, Settled } from './operation.js'
 import type {
   Assignment,
@@ -41,7 +42,7 @@ import { Remote } from './remote.js'
 import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
 
 const READ_OPTIONS = 'into, intoOffset, remoteOffset, length, timeoutMs, signal'
-const WRITE_OPTIONS = 'remoteOffset, sourceOffset, length, timeoutMs, signal'
+const WRITE_OPTIONS = 'remoteOffset, sourceOffset, length, notify, timeoutMs, signal'
 const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
 
 /** The peer for a native handle. */
@@ -78,6 +79,7 @@ export class Peer {
   #listedFrom: Map<string, RegionInfo> | undefined = undefined
 
   private constructor(host: string, port: number, wire: Wire, remote: Remote) {
+    if (!(remote instanceof Remote)) throw illegalConstructor('Peer', 'endpoint.connect()')
     this.host = host
     this.port = port
     this.wire = wire
@@ -185,6 +187,7 @@ export class Peer {
     let remoteOffset = 0
     let sourceOffset = 0
     let length: number | undefined
+    let notify: number | undefined
     let timeoutMs = DEFAULT_TIMEOUT_MS
     let signal: AbortSignal | undefined
     if (options !== undefined) {
@@ -194,6 +197,7 @@ export class Peer {
         if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : integer(value, key)
         else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : integer(value, key)
         else if (key === 'length') length = value === undefined ? undefined : integer(value, key)
+        else if (key === 'notify') notify = value === undefined ? undefined : checkTag(value)
         else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
         else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
         else throw unknownOption(key, WRITE_OPTIONS)
@@ -203,15 +207,22 @@ export class Peer {
     remote.lifetime.use()
     const region = remote.regions.get(name)
     if (region === undefined) checkName(name)
-    let transfer: RegionTransfer | BytesWrite
+    let transfer: RegionTransfer | BytesWrite | NotifiedWrite
     if (source instanceof MemoryRegion) {
       const count = length ?? Math.max(0, source.length - sourceOffset)
       checkRange(sourceOffset, count, source.length, 'the source')
-      transfer = new RegionTransfer(remote, WRITE, name, remoteOffset, count, timeoutMs, source, sourceOffset)
+      transfer =
+        notify === undefined
+          ? new RegionTransfer(remote, WRITE, name, remoteOffset, count, timeoutMs, source, sourceOffset)
+          : new NotifiedWrite(remote, name, remoteOffset, count, timeoutMs, notify, source, sourceOffset)
     } else {
       const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
       // Whoever has to ask for the name first writes what the memory held at the call, as promised.
-      transfer = new BytesWrite(remote, name, remoteOffset, timeoutMs, region === undefined ? new Uint8Array(bytes) : bytes)
+      const held = region === undefined ? new Uint8Array(bytes) : bytes
+      transfer =
+        notify === undefined
+          ? new BytesWrite(remote, name, remoteOffset, timeoutMs, held)
+          : new NotifiedWrite(remote, name, remoteOffset, held.byteLength, timeoutMs, notify, held, 0)
     }
     if (signal?.aborted === true) return Settled.failed(abortedError('write', signal.reason))
     return followed(transfer.start(region), signal)
