@@ -1,7 +1,9 @@
+export { TcpContext } from './src/context.js'
 export { TcpEndpoint } from './src/endpoint.js'
 export { ARGUMENT_ERROR_CODES, ERROR_CODES, MemlaneError } from './src/errors.js'
 export { TransferFuture } from './src/future.js'
 export { Peer } from './src/peer.js'
+export { PreparedBatch } from './src/prepared.js'
 export { MemoryRegion } from './src/region.js'
 
 export type { Bytes, Integer } from './src/arguments.js'
@@ -9,17 +11,23 @@ export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from
 export type {
   Access,
   AllocOptions,
+  Assignment,
+  BatchOptions,
   ConnectOptions,
+  DescriptorOptions,
+  DescriptorRegions,
   EndpointInfo,
   EndpointStats,
   Limits,
   ListenOptions,
+  MessagesOptions,
   PeerInfo,
   ReadIntoOptions,
   ReadOptions,
   Received,
   ReceiveOptions,
   RefreshOptions,
+  RegionAssignment,
   RegionInfo,
   SendOptions,
   Wire,

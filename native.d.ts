@@ -34,6 +34,9 @@ export interface Attached {
 /** Asks for the operation to end early. Its record still comes, with `ERR_ABORTED` unless it had ended before. */
 export declare function cancel(attachment: number, operation: number): void
 
+/** Lets go of a context; its endpoints keep it as long as they need it. */
+export declare function closeContext(attachment: number, context: number): void
+
 /** Closes an endpoint with all that belongs to it. */
 export declare function closeEndpoint(attachment: number, operation: number, endpoint: number): void
 
@@ -48,6 +51,9 @@ export declare function closeRegion(attachment: number, operation: number, regio
  * info as detail, on the legacy wire when the connection stands.
  */
 export declare function connect(attachment: number, operation: number, endpoint: number, host: string, port: number, legacy: boolean, timeoutMs: number): number
+
+/** Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own. */
+export declare function context(attachment: number, limits?: Record<string, number>): number
 
 /** Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. */
 export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): void
@@ -73,8 +79,8 @@ export declare function discard(attachment: number, operation: number): void
 /** Fetches ends into the records; how many. Below 1,024 that was all, and the next end calls `onWake`. */
 export declare function drain(attachment: number): number
 
-/** Makes an endpoint that does nothing yet. `limits` holds numbers by the names of the limits. */
-export declare function endpoint(attachment: number, limits: Record<string, number>): number
+/** Makes an endpoint of a context; it does nothing yet. */
+export declare function endpoint(attachment: number, context: number): number
 
 /** The endpoint info as JSON. */
 export declare function endpointInfo(attachment: number, endpoint: number): string | null
@@ -104,6 +110,7 @@ export interface Failure {
   origin: string
   retryable: boolean
   outcome?: string
+  entry?: number
 }
 
 /** One row of the table of limits. */
@@ -138,6 +145,15 @@ export declare function sendBytes(attachment: number, operation: number, peer: n
 /** Sends a range of a region as a message. */
 export declare function sendRegion(attachment: number, operation: number, peer: number, region: number, offset: number, length: number, tag: number, timeoutMs: number): void
 
+/** Private memory for an operation that is about to be issued; false when the system has none. */
+export declare function stageBytes(attachment: number, operation: number, length: number): boolean
+
+/** Copies JavaScript's bytes into the memory that was staged under the operation. */
+export declare function stageIn(attachment: number, operation: number, offset: number, view: Uint8Array): void
+
+/** Copies from the memory that was staged under the operation into a view; it stays staged. */
+export declare function stageOut(attachment: number, operation: number, offset: number, view: Uint8Array): void
+
 /** Counters and limits as JSON. */
 export declare function stats(attachment: number, endpoint: number): string | null
 
@@ -151,6 +167,12 @@ export declare function takeInto(attachment: number, operation: number, view: Ui
 export declare function transfer(attachment: number, operation: number, peer: number, opcode: number, region: number, regionOffset: number, remoteAddress: number, length: number, timeoutMs: number): void
 
 /**
+ * Reads (1) or writes (2) a list of ranges as one operation: four numbers an entry, which are region, offset in it, remote
+ * address and length. A region below zero is the memory that was staged under the operation.
+ */
+export declare function transferList(attachment: number, operation: number, peer: number, opcode: number, entries: Float64Array, timeoutMs: number): void
+
+/**
  * Blocks until the end of the operation is there to be fetched; false when `milliseconds` passed before. Below zero
  * is for ever.
  */
@@ -158,3 +180,9 @@ export declare function waitSync(attachment: number, operation: number, millisec
 
 /** Writes JavaScript's bytes, which are copied before this returns. */
 export declare function writeBytes(attachment: number, operation: number, peer: number, remoteAddress: number, view: Uint8Array, timeoutMs: number): void
+
+/**
+ * Writes a range of a region, or with a region below zero the memory that was staged under the operation, and tells the
+ * peer by a message with this tag once it is applied.
+ */
+export declare function writeNotify(attachment: number, operation: number, peer: number, region: number, regionOffset: number, remoteAddress: number, length: number, tag: number, timeoutMs: number): void

@@ -1,5 +1,5 @@
 import anyTest, { type TestFn } from 'ava'
-import { type ArgumentErrorCode, type MemoryRegion, type Peer, TcpEndpoint } from 'memlane'
+import { type ArgumentErrorCode, MemoryRegion, Peer, TcpEndpoint } from 'memlane'
 import { thrown, url } from './support/pair'
 
 // What TypeScript would not let through is just what has to be tried here.
@@ -337,4 +337,16 @@ test('a range that leaves a region which had to be asked for fails the future ju
 test('integers may be bigints', async (t) => {
   const { peer } = t.context
   t.is((await peer.read('x', { remoteOffset: 99n, length: 1n, timeoutMs: 1000n })).byteLength, 1)
+})
+
+test('classes that are not made with new say how they are made', (t) => {
+  for (const [Class, how] of [
+    [TcpEndpoint, 'TcpEndpoint.listen()'],
+    [MemoryRegion, 'endpoint.alloc()'],
+    [Peer, 'endpoint.connect()'],
+  ] as const) {
+    const make = Class as unknown as new () => unknown
+    const error = t.throws(() => new make(), { instanceOf: TypeError, code: 'ERR_ILLEGAL_CONSTRUCTOR' })
+    t.true(error.message.includes(how))
+  }
 })

@@ -215,6 +215,8 @@ test('limits are kept as they were set, and stats tells them with the counters',
 
 test('every limit is taken at the edges of its range, and refused beyond them', async (t) => {
   const names: Record<keyof Limits, true> = {
+    ioThreads: true,
+    lanesPerPeer: true,
     maxConnections: true,
     maxConnectionsPerSource: true,
     maxOperationBytes: true,

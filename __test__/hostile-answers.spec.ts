@@ -96,7 +96,7 @@ test.serial('a status that comes twice poisons the lane, and no operation is com
   t.is(t.context.endpoint.stats().lanes.poisoned, 1)
 })
 
-test.serial('OK for a WRITE whose body is not out yet is a lie', async (t) => {
+test.serial('OK for a request whose body is not out yet is a lie', async (t) => {
   const length = 64 << 20
   let lied = false
   const listener = await RawListener.start({
@@ -106,7 +106,8 @@ test.serial('OK for a WRITE whose body is not out yet is a lie', async (t) => {
       socket.write(Buffer.concat([frame(sequence, OK), description(JSON.stringify(info))]))
     },
     header: ({ op, sequence, socket }) => {
-      if (op !== WRITE || lied) return
+      // A message: it goes as one request, however long it is.
+      if (op !== SEND || lied) return
       lied = true
       // Nothing more is read: the body cannot get out.
       socket.pause()
@@ -115,7 +116,7 @@ test.serial('OK for a WRITE whose body is not out yet is a lie', async (t) => {
   })
   t.context.listeners.push(listener)
   const peer = await t.context.endpoint.connect(listener.url)
-  await t.throwsAsync(async () => peer.write('kv', Buffer.alloc(length)), { code: 'ERR_PROTOCOL' })
+  await t.throwsAsync(async () => peer.send(Buffer.alloc(length)), { code: 'ERR_PROTOCOL' })
 })
 
 test.serial('more data than was asked for never reaches the next operation', async (t) => {

@@ -53,6 +53,18 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   for (const source of sources) await peer.write('x', source)
   await endpoint.connect({ host: '127.0.0.1', port: 7400, mr_info: { x: { addr: 1, length: 2 } } }, { wire: 'legacy' })
   const code: ErrorCode = 'ERR_TIMEOUT'
+  const batch = peer.readBatch([{ remote: 'x', local: region }, { remote: 'y', local: new Float32Array(2), remoteOffset: 8n }])
+  holds<Equal<typeof batch, TransferFuture<number>>>()
+  const hot = peer.writeBatch(new Float64Array(3), { remote: 'x', local: region, timeoutMs: 5 })
+  holds<Equal<typeof hot, TransferFuture<number>>>()
+  const prepared = peer.prepare('read', [{ remote: 'x', local: region }])
+  holds<Equal<ReturnType<typeof prepared.start>, TransferFuture<number>>>()
+  for await (const message of endpoint.messages({ tag: 1 })) holds<Equal<typeof message, Received>>()
+
+  // @ts-expect-error -- descriptors alone do not say between which regions
+  await peer.readBatch(new Float64Array(3))
+  // @ts-expect-error -- what is started often needs memory that stays
+  peer.prepare('read', [{ remote: 'x', local: new Uint8Array(8) }])
 
   // @ts-expect-error -- a text is not bytes
   await peer.write('x', code)
@@ -85,7 +97,7 @@ test('import and require give the same classes, by the same names', (t) => {
     console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
   t.is(stderr, '')
-  const names = ['ARGUMENT_ERROR_CODES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'TcpEndpoint', 'TransferFuture']
+  const names = ['ARGUMENT_ERROR_CODES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
   const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
   t.deepEqual(rest, { names, same: true })
   t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)

@@ -42,13 +42,13 @@ export function rangeError(message: string): RangeError {
   return coded(new RangeError(message), 'ERR_OUT_OF_RANGE')
 }
 
-/** `value` as a number from `min` to `max`, both included. */
-export function integer(value: unknown, what: string, min = 0, max = Number.MAX_SAFE_INTEGER): number {
+/** `value` as a number from `min` to `max`, both included. `unit` is for the message. */
+export function integer(value: unknown, what: string, min = 0, max = Number.MAX_SAFE_INTEGER, unit = ''): number {
   const type = typeof value
   if (type !== 'number' && type !== 'bigint') throw typeError(what, 'an integer', value)
   const number = Number(value)
   if (!Number.isSafeInteger(number) || number < min || number > max) {
-    throw rangeError(`${what} must be an integer from ${min} to ${max}; got ${shown(value)}`)
+    throw rangeError(`${what} must be an integer from ${min} to ${max}${unit}; got ${shown(value)}`)
   }
   return number
 }

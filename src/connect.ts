@@ -43,12 +43,21 @@ export class Connect extends Operation<Peer> {
   protected override succeeded(op: number): void {
     const { host, port, wire, regions } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined
-    fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text))
+    try {
+      fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text))
+    } catch (error) {
+      this.#drop()
+      throw error
+    }
   }
 
   protected override failed(failure: Failure): void {
-    // The engine made a peer to dial with; nobody got it.
-    void new Call((op) => native.closePeer(attached(), op, this.#handle), nothing)
+    this.#drop()
     super.failed(failure)
+  }
+
+  /** The engine made a peer to dial with; nobody got it. */
+  #drop(): void {
+    void new Call((op) => native.closePeer(attached(), op, this.#handle), nothing)
   }
 }

@@ -11,26 +11,30 @@ import {
   DEFAULT_TIMEOUT_MS,
   integer,
   part,
+  typeError,
   valueError,
   type Bytes,
   type Integer,
 } from './arguments.js'
 import { attached } from './completions.js'
 import { Connect, parseTarget } from './connect.js'
-import { abortedError, fromFailure } from './errors.js'
+import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
+import { abortedError, fromFailure, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { ACCESS } from './info.js'
 import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
+import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
 import { native } from './native.js'
-import { Call, nothing, Settled } from './operation.js'
+import { Call, Settled } from './operation.js'
 import type {
   AllocOptions,
   ConnectOptions,
   EndpointInfo,
   EndpointStats,
   ListenOptions,
+  MessagesOptions,
   PeerInfo,
   Received,
   ReceiveOptions,
@@ -51,9 +55,12 @@ export class TcpEndpoint {
   readonly #lifetime: Lifetime
   readonly #host: string
   readonly #port: number
+  readonly #context: TcpContext | undefined
 
-  private constructor(handle: number) {
-    this.#lifetime = new Lifetime(handle, 'endpoint')
+  private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
+    if (!(lifetime instanceof Lifetime)) throw illegalConstructor('TcpEndpoint', 'TcpEndpoint.listen()')
+    this.#lifetime = lifetime
+    this.#context = context
     const { host, port } = this.endpointInfo()
     this.#host = host
     this.#port = port
@@ -62,21 +69,25 @@ export class TcpEndpoint {
   /**
    * An endpoint that listens.
    *
-   * @throws `TypeError` or `RangeError` at the call for wrong options. The promise rejects with `ERR_LISTEN` when the
-   *   address is taken or not this machine's.
+   * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
+   *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
+   *   with `ERR_CLOSED` when the context was closed meanwhile.
    */
   static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
-    checkKeys(options, ['host', 'port', ...limitNames()])
+    checkKeys(options, ['host', 'port', 'context', ...limitNames()])
     const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
     const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
     const limits = checkLimits(options)
-    const handle = native.endpoint(attached(), limits)
+    const { context } = options
+    if (context !== undefined) checkContext(context, limits)
+    const lifetime = makeEndpoint(context, limits)
+    const handle = lifetime.use()
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
-      () => new TcpEndpoint(handle)
+      () => new TcpEndpoint(lifetime, context)
     )
     return listening.wait().catch(async (error: unknown) => {
-      await closeEndpoint(handle)
+      await endEndpoint(lifetime, context)
       throw error
     })
   }
@@ -178,7 +189,32 @@ export class TcpEndpoint {
   }
 
   /**
-   * Counters since it listens, and the limits in force.
+   * Messages as they come, for `for await`: as receives do, they take the next ones, whoever sends them.
+   *
+   * It posts `buffered` receives at the first `next()` and as many again as are used up; so many messages at most are taken
+   * ahead of the reader, and more wait as any that have no receive yet. Each message has memory of its own. They come in the order in which
+   * they were whole, which for those of one sender is the order in which it sent them.
+   *
+   * It ends when the endpoint closes, after the messages that were taken by then. Leaving the loop, `return()`, `throw()` and
+   * the end of `await using` withdraw the posted receives, which consume no message then, and resolve when that is done. What
+   * was taken already and not yet read, at most `buffered` messages, is lost with that: `buffered: 1` keeps it to one.
+   *
+   * While it is being read it holds the process, as a posted receive does.
+   *
+   * @throws `TypeError` or `RangeError` at the call for wrong options; `ERR_CLOSED`. `next()` rejects with `ERR_MEMORY` when
+   *   the system has none to receive in, and the messages end with that.
+   */
+  messages(options: MessagesOptions = {}): AsyncIterableIterator<Received> & AsyncDisposable {
+    checkKeys(options, ['tag', 'maxBytes', 'buffered'])
+    const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
+    const maxBytes = options.maxBytes === undefined ? 65_536 : integer(options.maxBytes, 'maxBytes')
+    const buffered = options.buffered === undefined ? 16 : integer(options.buffered, 'buffered', 1, 65_536)
+    this.#lifetime.use()
+    return new MessageStream(this.#lifetime, tag, maxBytes, buffered)
+  }
+
+  /**
+   * Counters since it listens, and the limits in force, which are its context's.
    *
    * @throws `ERR_CLOSED`
    */
@@ -191,7 +227,7 @@ export class TcpEndpoint {
    * touches its regions again. Calling it again gives the same promise.
    */
   close(): Promise<void> {
-    return this.#lifetime.end(closeEndpoint)
+    return endEndpoint(this.#lifetime, this.#context)
   }
 
   /** {@link close}. */
@@ -200,6 +236,8 @@ export class TcpEndpoint {
   }
 }
 
-function closeEndpoint(handle: number): Promise<void> {
-  return new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing).wait()
+function checkContext(context: unknown, limits: Record<string, number>): void {
+  if (!(context instanceof TcpContext)) throw typeError('context', 'a TcpContext', context)
+  const [name] = Object.keys(limits)
+  if (name !== undefined) throw valueError(`${name} belongs to the context: set it there, new TcpContext({ ${name} })`)
 }

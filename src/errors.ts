@@ -29,7 +29,12 @@ export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_UNSAFE_MEMORY', 'ERR_NAT
 export type ErrorCode = (typeof ERROR_CODES)[number]
 
 /** Every code that a wrong argument's `TypeError` or `RangeError` carries. */
-export const ARGUMENT_ERROR_CODES = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE'] as const
+export const ARGUMENT_ERROR_CODES = [
+  'ERR_INVALID_ARG_TYPE',
+  'ERR_INVALID_ARG_VALUE',
+  'ERR_OUT_OF_RANGE',
+  'ERR_ILLEGAL_CONSTRUCTOR',
+] as const
 
 /** The `code` of the `TypeError` or `RangeError` that a wrong argument throws. */
 export type ArgumentErrorCode = (typeof ARGUMENT_ERROR_CODES)[number]
@@ -51,6 +56,8 @@ export interface MemlaneErrorInit {
   operation?: string | undefined
   /** Whether it is unknown if the peer has applied the request. */
   outcome?: 'unknown' | undefined
+  /** Index of the entry of a batch that failed. */
+  entry?: number | undefined
   /** The error or reason beneath. */
   cause?: unknown
 }
@@ -74,6 +81,8 @@ export class MemlaneError extends Error {
   declare readonly operation?: string
   /** `'unknown'` when the request may or may not have been applied at the peer. */
   declare readonly outcome?: 'unknown'
+  /** Index of the entry that failed, the first to do so, where the operation was a batch and its failure one entry's. */
+  declare readonly entry?: number
 
   constructor(message: string, init: MemlaneErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause })
@@ -83,6 +92,7 @@ export class MemlaneError extends Error {
     if (init.peer !== undefined) this.peer = init.peer
     if (init.operation !== undefined) this.operation = init.operation
     if (init.outcome !== undefined) this.outcome = init.outcome
+    if (init.entry !== undefined) this.entry = init.entry
   }
 
   static {
@@ -101,8 +111,14 @@ export function fromFailure(failure: Failure, overrides?: Partial<MemlaneErrorIn
     code: failure.code as ErrorCode,
     origin: failure.origin as ErrorOrigin,
     outcome: failure.outcome as 'unknown' | undefined,
+    entry: failure.entry,
     ...overrides,
   })
+}
+
+/** The error of a class that is not made by hand. */
+export function illegalConstructor(name: string, how: string): TypeError {
+  return Object.assign(new TypeError(`a ${name} is not made with new: use ${how}`), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
 }
 
 /** The error of a call on something that was closed. */
@@ -122,6 +138,16 @@ export function abortedError(operation: string, cause: unknown): MemlaneError {
 }
 
 /** The error of memory that JavaScript could take away, or has taken away, from under the engine. */
-export function unsafeMemoryError(message: string): MemlaneError {
-  return new MemlaneError(message, { code: 'ERR_UNSAFE_MEMORY', origin: 'local', retryable: false })
+export function unsafeMemoryError(message: string, entry?: number): MemlaneError {
+  return new MemlaneError(message, { code: 'ERR_UNSAFE_MEMORY', origin: 'local', retryable: false, entry })
+}
+
+/** The error of memory that the system does not give. */
+export function memoryError(operation: string, bytes: number): MemlaneError {
+  return new MemlaneError(`${operation}: the system has no ${bytes} bytes of memory for it`, {
+    code: 'ERR_MEMORY',
+    origin: 'local',
+    retryable: true,
+    operation,
+  })
 }

@@ -13,12 +13,16 @@ export function limitNames(): string[] {
   return rows().map(({ name }) => name)
 }
 
+function unit(name: string): string {
+  return name.endsWith('Ms') ? ' milliseconds' : name.endsWith('Bytes') ? ' bytes' : ''
+}
+
 /** Those limits that `options` sets, as the engine takes them. */
 export function checkLimits(options: Limits): Record<string, number> {
   const limits: Record<string, number> = {}
   for (const { name, least, most } of rows()) {
     const value = options[name as keyof Limits]
-    if (value !== undefined) limits[name] = integer(value, name, least, most)
+    if (value !== undefined) limits[name] = integer(value, name, least, most, unit(name))
   }
   return limits
 }

@@ -84,3 +84,17 @@ export class ViewReceive extends Receive {
     return new Uint8Array(this.#view.buffer, this.#view.byteOffset, bytes)
   }
 }
+
+/** A receive whose message gets memory of its own, as much as it has bytes. */
+export class OwnedReceive extends Receive {
+  constructor(endpoint: number, maxBytes: number, tag: number) {
+    super()
+    native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false)
+  }
+
+  protected override data(op: number, bytes: number): Uint8Array {
+    const data = new Uint8Array(bytes)
+    takeInto(op, bytes, data)
+    return data
+  }
+}

@@ -25,6 +25,8 @@ export interface Failure {
   origin: string
   retryable: boolean
   outcome?: string
+  /** Index of the entry of a list that failed. */
+  entry?: number
 }
 
 /** One row of the engine's error table. */
@@ -59,7 +61,9 @@ export interface Native {
   errorTable(): ErrorRow[]
   limitTable(): LimitRow[]
 
-  endpoint(at: number, limits: Record<string, number>): number
+  context(at: number, limits?: Record<string, number>): number
+  closeContext(at: number, context: number): void
+  endpoint(at: number, context: number): number
   listen(at: number, op: number, endpoint: number, host: string, port: number): void
   endpointInfo(at: number, endpoint: number): string | null
   closeEndpoint(at: number, op: number, endpoint: number): void
@@ -123,6 +127,23 @@ export interface Native {
     exactSize: boolean
   ): void
   recvStaged(at: number, op: number, endpoint: number, length: number, tag: number, exactSize: boolean): void
+
+  stageBytes(at: number, op: number, length: number): boolean
+  stageIn(at: number, op: number, offset: number, view: Uint8Array): void
+  stageOut(at: number, op: number, offset: number, view: Uint8Array): void
+  writeNotify(
+    at: number,
+    op: number,
+    peer: number,
+    region: number,
+    regionOffset: number,
+    address: number,
+    length: number,
+    tag: number,
+    timeoutMs: number
+  ): void
+  /** Four numbers an entry: region (below 0 the memory staged under `op`), offset in it, remote address, length. */
+  transferList(at: number, op: number, peer: number, opcode: number, entries: Float64Array, timeoutMs: number): void
 
   take(at: number, op: number): ArrayBuffer
   takeInto(at: number, op: number, view: Uint8Array): number

@@ -1,4 +1,5 @@
 import type { Bytes, Integer } from './arguments.js'
+import type { TcpContext } from './context.js'
 import type { MemoryRegion } from './region.js'
 
 /** What a peer may do with a region. */
@@ -7,8 +8,18 @@ export type Access = 'none' | 'read' | 'write' | 'readwrite'
 /** How to speak with a peer: with status frames, or DLSlime's wire byte for byte. */
 export type Wire = 'native' | 'legacy'
 
-/** The bounds that an endpoint keeps. Lengths are bytes, times are milliseconds, all are integers. */
+/** The bounds of a context and its endpoints. Lengths are bytes, times are milliseconds, all are integers. */
 export interface Limits {
+  /**
+   * Threads of the process that this context uses to move bytes; one serves many peers, more pay off where one core cannot
+   * fill the network. Default 1; 1 to 64.
+   */
+  ioThreads?: Integer
+  /**
+   * Most connections to one peer for reads and writes, opened as they are needed: the first is for small operations, the
+   * others are for large ones. Messages have one more. Default 4; 1 to 16.
+   */
+  lanesPerPeer?: Integer
   /** Connections held open as a target; more are closed at once. Default 1,024; 1 to 1,000,000. */
   maxConnections?: Integer
   /** The same from one source address. Default 64; 1 to 1,000,000. */
@@ -41,8 +52,13 @@ export interface Limits {
   receiveBufferBytes?: Integer
 }
 
-/** Options of `TcpEndpoint.listen`. */
+/**
+ * Options of `TcpEndpoint.listen`. An endpoint with limits has a context of its own; one with neither limits nor `context`
+ * is of the process's own context.
+ */
 export interface ListenOptions extends Limits {
+  /** The context that it belongs to, and ends with. Limits are the context's and may not stand beside it. */
+  context?: TcpContext
   /** Address or name to listen on. Default `'127.0.0.1'`: reachable from this machine only. */
   host?: string
   /** TCP port, 0 to 65,535. Default 0: the system picks one, `endpoint.port` tells which. */
@@ -104,7 +120,50 @@ export interface WriteOptions extends Deadline {
   sourceOffset?: Integer
   /** Bytes to write. Default: the rest of the source. */
   length?: Integer
+  /**
+   * Tells the peer: a message with this tag follows when the write has been applied, never before. Its 16 bytes are the
+   * address and the length of the write, two little-endian u64. The write then ends when a receive of the peer's holds it; if
+   * that fails (`ERR_NO_RECEIVE`), the write has been applied all the same. 0 to 2^53 - 1.
+   */
+  notify?: Integer
 }
+
+/** One entry of a batch: a range here, and the range at the peer that it is read from or written to. */
+export interface Assignment {
+  /** The region's name at the peer. */
+  remote: string
+  /** First byte of the remote region. Default 0. */
+  remoteOffset?: Integer
+  /** This side's end: a region (no copy), or memory of JavaScript (one copy). */
+  local: MemoryRegion | Bytes
+  /** First byte of `local`, in bytes whatever its element size. Default 0. */
+  localOffset?: Integer
+  /**
+   * Bytes. Default of a read: the rest of the remote region, or of `local` where that is shorter. Default of a write: the
+   * rest of `local`.
+   */
+  length?: Integer
+}
+
+/** One entry of a prepared batch. */
+export interface RegionAssignment extends Assignment {
+  /** This side's end. */
+  local: MemoryRegion
+}
+
+/** Options of `peer.readBatch` and `peer.writeBatch`, and of `start` of a prepared batch. The deadline is that of the whole. */
+export interface BatchOptions extends Deadline {}
+
+/** Between which regions the ranges of descriptors lie: numbers in threes, `localOffset, remoteOffset, length` in bytes. */
+export interface DescriptorRegions {
+  /** The region's name at the peer. */
+  remote: string
+  /** This side's end of every entry. */
+  local: MemoryRegion
+}
+
+/** Options of `peer.readBatch` and `peer.writeBatch` with descriptors. */
+export interface DescriptorOptions extends Deadline, DescriptorRegions {}
 
 /** Options of `peer.send`. */
 export interface SendOptions extends Deadline {
@@ -133,6 +192,16 @@ export interface ReceiveOptions {
   signal?: AbortSignal
 }
 
+/** Options of `endpoint.messages`. */
+export interface MessagesOptions {
+  /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
+  tag?: Integer
+  /** Longest message that is taken whole; of a longer one the rest is lost. Default 65,536; 0 to 2^53 - 1. */
+  maxBytes?: Integer
+  /** Receives posted and messages taken ahead of whoever reads them, together. Default 16; 1 to 65,536. */
+  buffered?: Integer
+}
+
 /** How a receive ended. */
 export interface Received {
   /** Bytes stored. */
@@ -141,7 +210,7 @@ export interface Received {
   messageBytes: number
   /** The sender's tag; a bigint only when a foreign peer sent one above 2^53 - 1. */
   tag: number | bigint
-  /** The sender's address as `host:port`. */
+  /** The address that the sender's connection comes from, as `host:port`; endpoints of one context share connections. */
   from: string
   /** Whether the message was longer than the target. */
   truncated: boolean
@@ -185,9 +254,9 @@ export interface PeerInfo {
 
 /** Counters of an endpoint since it listens, as target and as initiator. Bytes are payload. */
 export interface EndpointStats {
-  /** Connections as a target: `refused` over a limit, `evicted` for another, `legacy` among the accepted. */
+  /** Connections as a target: `refused` over a limit, `evicted` because it was idle, `legacy` among the accepted. */
   connections: { open: number; accepted: number; refused: number; legacy: number; evicted: number }
-  /** Operations as an initiator, and messages received. */
+  /** Operations as an initiator, and messages received; `timedOut` counts connections as a target, too. */
   operations: {
     reads: number
     writes: number
@@ -205,7 +274,7 @@ export interface EndpointStats {
   protocolErrors: number
   /** Peers refused because they could not authenticate. */
   authFailures: number
-  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense. */
+  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense, or none came. */
   lanes: { dialled: number; poisoned: number }
   /** The limits in force. */
   limits: Record<keyof Limits, number>

@@ -13,20 +13,36 @@ import {
   unknownOption,
   type Bytes,
 } from './arguments.js'
+import { startBatch } from './batch.js'
 import { attached } from './completions.js'
-import { abortedError } from './errors.js'
+import { abortedError, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { Lifetime } from './lifetime.js'
 import { Send } from './messages.js'
 import { native } from './native.js'
+import { NotifiedWrite } from './notify.js'
 import { Call, nothing, Settled } from './operation.js'
-import type { ReadIntoOptions, ReadOptions, RefreshOptions, RegionInfo, SendOptions, Wire, WriteOptions } from './options.js'
+import type {
+  Assignment,
+  BatchOptions,
+  DescriptorOptions,
+  DescriptorRegions,
+  ReadIntoOptions,
+  ReadOptions,
+  RefreshOptions,
+  RegionAssignment,
+  RegionInfo,
+  SendOptions,
+  Wire,
+  WriteOptions,
+} from './options.js'
+import { prepareBatch, type PreparedBatch } from './prepared.js'
 import { MemoryRegion } from './region.js'
 import { Remote } from './remote.js'
 import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
 
 const READ_OPTIONS = 'into, intoOffset, remoteOffset, length, timeoutMs, signal'
-const WRITE_OPTIONS = 'remoteOffset, sourceOffset, length, timeoutMs, signal'
+const WRITE_OPTIONS = 'remoteOffset, sourceOffset, length, notify, timeoutMs, signal'
 const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
 
 /** The peer for a native handle. */
@@ -63,6 +79,7 @@ export class Peer {
   #listedFrom: Map<string, RegionInfo> | undefined = undefined
 
   private constructor(host: string, port: number, wire: Wire, remote: Remote) {
+    if (!(remote instanceof Remote)) throw illegalConstructor('Peer', 'endpoint.connect()')
     this.host = host
     this.port = port
     this.wire = wire
@@ -170,6 +187,7 @@ export class Peer {
     let remoteOffset = 0
     let sourceOffset = 0
     let length: number | undefined
+    let notify: number | undefined
     let timeoutMs = DEFAULT_TIMEOUT_MS
     let signal: AbortSignal | undefined
     if (options !== undefined) {
@@ -179,6 +197,7 @@ export class Peer {
         if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : integer(value, key)
         else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : integer(value, key)
         else if (key === 'length') length = value === undefined ? undefined : integer(value, key)
+        else if (key === 'notify') notify = value === undefined ? undefined : checkTag(value)
         else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
         else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
         else throw unknownOption(key, WRITE_OPTIONS)
@@ -188,18 +207,96 @@ export class Peer {
     remote.lifetime.use()
     const region = remote.regions.get(name)
     if (region === undefined) checkName(name)
-    let transfer: RegionTransfer | BytesWrite
+    let transfer: RegionTransfer | BytesWrite | NotifiedWrite
     if (source instanceof MemoryRegion) {
       const count = length ?? Math.max(0, source.length - sourceOffset)
       checkRange(sourceOffset, count, source.length, 'the source')
-      transfer = new RegionTransfer(remote, WRITE, name, remoteOffset, count, timeoutMs, source, sourceOffset)
+      transfer =
+        notify === undefined
+          ? new RegionTransfer(remote, WRITE, name, remoteOffset, count, timeoutMs, source, sourceOffset)
+          : new NotifiedWrite(remote, name, remoteOffset, count, timeoutMs, notify, source, sourceOffset)
     } else {
       const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
       // Whoever has to ask for the name first writes what the memory held at the call, as promised.
-      transfer = new BytesWrite(remote, name, remoteOffset, timeoutMs, region === undefined ? new Uint8Array(bytes) : bytes)
+      const held = region === undefined ? new Uint8Array(bytes) : bytes
+      transfer =
+        notify === undefined
+          ? new BytesWrite(remote, name, remoteOffset, timeoutMs, held)
+          : new NotifiedWrite(remote, name, remoteOffset, held.byteLength, timeoutMs, notify, held, 0)
     }
     if (signal?.aborted === true) return Settled.failed(abortedError('write', signal.reason))
     return followed(transfer.start(region), signal)
+  }
+
+  /**
+   * The number of bytes read by all of `assignments`: any number of ranges, of any regions, as one operation.
+   *
+   * Everything is checked before anything is started. Ends differ: into a region the bytes go straight from the socket;
+   * those for memory of JavaScript are kept until all of the batch is in and copied then. Failed or cancelled, it leaves the
+   * ranges of local regions undefined and memory of JavaScript untouched. Entries are read in no certain order.
+   *
+   * Names that the peer had not described yet cost one round trip more, all together.
+   *
+   * @throws as `read` with `into`; what is wrong with one entry names its index. The future's failure has it as `entry`, where
+   *   one entry is to blame. `ERR_MEMORY` when the system has none to keep the bytes for memory of JavaScript in.
+   */
+  readBatch(assignments: readonly Assignment[], options?: BatchOptions): TransferFuture<number>
+  /**
+   * The same for many ranges between one region of the peer and one of this process, without an object per entry.
+   *
+   * @param descriptors three integers an entry, in bytes: `localOffset, remoteOffset, length`. Copied when the call returns.
+   */
+  readBatch(descriptors: Float64Array, options: DescriptorOptions): TransferFuture<number>
+  readBatch(entries: readonly Assignment[] | Float64Array, options?: BatchOptions | DescriptorOptions): TransferFuture<number> {
+    return startBatch(this.#remote, 'read', entries, options)
+  }
+
+  /**
+   * The number of bytes written by all of `assignments`: any number of ranges, to any regions, as one operation. On the
+   * native wire all are applied at the peer when this resolves; on the legacy wire they have left for it.
+   *
+   * Everything is checked before anything is started. Regions are sent from where they lie; memory of JavaScript was copied
+   * when the call returned. Failed or cancelled, some entries may have been applied and others not. Entries are applied in
+   * no certain order.
+   *
+   * Names that the peer had not described yet cost one round trip more, all together. Where a restarted peer no longer knows
+   * an address, a batch with memory of JavaScript in it fails once with `ERR_REGION_NOT_FOUND` and `retryable`.
+   *
+   * @throws as `write`; what is wrong with one entry names its index. The future's failure has it as `entry`, where one entry
+   *   is to blame. `ERR_MEMORY` when the system has none for the copy.
+   */
+  writeBatch(assignments: readonly Assignment[], options?: BatchOptions): TransferFuture<number>
+  /**
+   * The same for many ranges between one region of this process and one of the peer, without an object per entry.
+   *
+   * @param descriptors three integers an entry, in bytes: `localOffset, remoteOffset, length`. Copied when the call returns.
+   */
+  writeBatch(descriptors: Float64Array, options: DescriptorOptions): TransferFuture<number>
+  writeBatch(entries: readonly Assignment[] | Float64Array, options?: BatchOptions | DescriptorOptions): TransferFuture<number> {
+    return startBatch(this.#remote, 'write', entries, options)
+  }
+
+  /**
+   * A batch between regions that is checked and resolved now, to be started any number of times.
+   *
+   * A name that the peer had not described yet is asked for by the first start.
+   *
+   * @throws `TypeError` or `RangeError` for wrong arguments, with the index of the entry, memory of JavaScript at a local end
+   *   among them; `ERR_CLOSED`; on the legacy wire, which cannot ask, `ERR_REGION_NOT_FOUND`
+   */
+  prepare(operation: 'read' | 'write', assignments: readonly RegionAssignment[]): PreparedBatch
+  /**
+   * The same for many ranges between one region of this process and one of the peer.
+   *
+   * @param descriptors three integers an entry, in bytes: `localOffset, remoteOffset, length`. Copied when the call returns.
+   */
+  prepare(operation: 'read' | 'write', descriptors: Float64Array, regions: DescriptorRegions): PreparedBatch
+  prepare(
+    operation: 'read' | 'write',
+    entries: readonly RegionAssignment[] | Float64Array,
+    regions?: DescriptorRegions
+  ): PreparedBatch {
+    return prepareBatch(this.#remote, operation, entries, regions)
   }
 
   /**
@@ -268,8 +365,8 @@ export class Peer {
   }
 
   /**
-   * Ends every operation with this peer (`ERR_CLOSED`) and drops its connections. Other peers of the same address keep
-   * theirs. Calling it again gives the same promise.
+   * Ends every operation of this peer with `ERR_CLOSED`. Its connections close with the last peer of the context that has
+   * this address: operations of the others go on. Calling it again gives the same promise.
    */
   close(): Promise<void> {
     return this.#remote.lifetime.end((handle) =>

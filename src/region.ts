@@ -1,5 +1,6 @@
 import { checkRange, integer, type Integer } from './arguments.js'
 import { attached } from './completions.js'
+import { illegalConstructor } from './errors.js'
 import { Lifetime } from './lifetime.js'
 import { native } from './native.js'
 import { Call, nothing } from './operation.js'
@@ -49,6 +50,7 @@ export class MemoryRegion {
     length: number,
     access: Access
   ) {
+    if (!(owner instanceof Lifetime)) throw illegalConstructor('MemoryRegion', 'endpoint.alloc()')
     this.name = name
     this.length = length
     this.address = address

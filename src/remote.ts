@@ -1,3 +1,4 @@
+import { MemlaneError } from './errors.js'
 import { describedRegions } from './info.js'
 import type { Lifetime } from './lifetime.js'
 import type { RegionInfo } from './options.js'
@@ -17,6 +18,18 @@ export class Remote {
     this.label = label
     this.describes = describes
     this.regions = regions
+  }
+
+  /** The error for a name that the peer has no region of. */
+  notFound(operation: string, name: string, entry?: number): MemlaneError {
+    return new MemlaneError(`${operation} to ${this.label}: the peer has no region named ${JSON.stringify(name)}`, {
+      code: 'ERR_REGION_NOT_FOUND',
+      origin: 'remote',
+      retryable: false,
+      peer: this.label,
+      operation,
+      entry,
+    })
   }
 
   /** Takes over what the peer said about itself. The map is replaced, so that whoever holds the old one is not surprised. */

@@ -1,9 +1,9 @@
 import { checkRange } from './arguments.js'
 import { attached } from './completions.js'
-import { abortedError, fromFailure, MemlaneError, unsafeMemoryError } from './errors.js'
-import { abortReason, begin, cancelled, fail, fulfil } from './future.js'
-import { native, type Failure } from './native.js'
-import { Operation } from './operation.js'
+import { unsafeMemoryError } from './errors.js'
+import { begin, fulfil } from './future.js'
+import { NamedOperation } from './named.js'
+import { native } from './native.js'
 import type { RegionInfo } from './options.js'
 import { regionHandle, type MemoryRegion } from './region.js'
 import type { Remote } from './remote.js'
@@ -14,23 +14,11 @@ export const WRITE = 2
 /** Length of a transfer whose caller did not say one. */
 export const REST = -1
 
-/**
- * A read or write of a named remote region.
- *
- * The name is looked up among the regions that the peer last described. Where it is missing there, or the peer no longer
- * knows the address, the peer is asked once to describe itself anew before the operation fails.
- */
-export abstract class Transfer<T> extends Operation<T> {
-  protected readonly remote: Remote
-  readonly #operation: 'read' | 'write'
+/** A read or write of one range of a remote region. */
+export abstract class Transfer<T> extends NamedOperation<T> {
   readonly #name: string
   readonly #remoteOffset: number
   readonly #length: number
-  #timeoutMs: number
-  #asked = false
-  #asking = false
-  #since = 0
-  #stale: Failure | undefined = undefined
 
   protected constructor(
     remote: Remote,
@@ -40,20 +28,16 @@ export abstract class Transfer<T> extends Operation<T> {
     length: number,
     timeoutMs: number
   ) {
-    super()
-    this.remote = remote
-    this.#operation = operation
+    super(remote, operation, timeoutMs)
     this.#name = name
     this.#remoteOffset = remoteOffset
     this.#length = length
-    this.#timeoutMs = timeoutMs
   }
 
   /** Hands the operation over: it is on its way when this returns. `region` is what the name was found to be. */
   start(region: RegionInfo | undefined): this {
     if (region !== undefined) this.#launch(region)
-    else if (this.remote.describes) this.#ask()
-    else throw this.#notFound()
+    else this.ask(this.#name)
     return this
   }
 
@@ -61,75 +45,19 @@ export abstract class Transfer<T> extends Operation<T> {
   protected abstract rest(rest: number): number
   /** Takes a slot and calls the engine, once nothing can throw any more. */
   protected abstract issue(peer: number, address: number, length: number, timeoutMs: number): void
-  protected abstract finished(op: number, value: number): void
 
-  /** Whether it can be issued a second time. */
-  protected get repeatable(): boolean {
-    return true
-  }
-
-  protected override succeeded(op: number, value: number): void {
-    if (this.#asking) this.#answered(op)
-    else this.finished(op, value)
-  }
-
-  protected override failed(failure: Failure): void {
-    if (this.#asking) {
-      fail(this, this.error(failure, { operation: this.#operation }))
-    } else if (this.#asked || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
-      fail(this, this.error(failure))
-    } else {
-      this.#stale = failure
-      try {
-        this.#ask()
-      } catch {
-        // The peer was closed here meanwhile: what it had answered is the better account.
-        fail(this, this.error(failure))
-      }
-    }
+  protected override resume(): void {
+    const region = this.remote.regions.get(this.#name)
+    if (region === undefined) throw this.notFound(this.#name)
+    this.checkRepeatable()
+    this.#launch(region)
   }
 
   #launch(region: RegionInfo): void {
     const offset = this.#remoteOffset
     const length = this.#length === REST ? this.rest(Math.max(0, region.length - offset)) : this.#length
     checkRange(offset, length, region.length, 'the remote region')
-    this.issue(this.remote.lifetime.use(), region.addr + offset, length, this.#timeoutMs)
-  }
-
-  #ask(): void {
-    const peer = this.remote.lifetime.use()
-    this.#asked = true
-    this.#asking = true
-    this.#since = performance.now()
-    native.describe(attached(), begin(this), peer, this.#timeoutMs)
-  }
-
-  #answered(op: number): void {
-    this.#asking = false
-    this.remote.adopt(native.detail(attached(), op).text ?? '')
-    if (cancelled(this)) throw abortedError(this.#operation, abortReason(this))
-    const region = this.remote.regions.get(this.#name)
-    if (region === undefined) throw this.#notFound()
-    if (!this.repeatable) {
-      // The next call finds the region, so that this one is worth repeating; only the caller still has the bytes.
-      throw fromFailure(this.#stale as Failure, { retryable: true })
-    }
-    if (this.#timeoutMs > 0) {
-      // One deadline for both round trips.
-      this.#timeoutMs = Math.max(1, Math.ceil(this.#timeoutMs - (performance.now() - this.#since)))
-    }
-    this.#launch(region)
-  }
-
-  #notFound(): MemlaneError {
-    const { label } = this.remote
-    return new MemlaneError(`${this.#operation} to ${label}: the peer has no region named ${JSON.stringify(this.#name)}`, {
-      code: 'ERR_REGION_NOT_FOUND',
-      origin: 'remote',
-      retryable: false,
-      peer: label,
-      operation: this.#operation,
-    })
+    this.issue(this.remote.lifetime.use(), region.addr + offset, length, this.timeoutMs)
   }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $field:ident, $name:literal, $default:expr, $least:expr, $most:expr;)*) => {
-        /// The bounds of one endpoint. All lengths are bytes, all times milliseconds; the option of the same name in
+        /// The bounds of one context and its endpoints. All lengths are bytes, all times milliseconds; the option of the same name in
         /// JavaScript sets it, and `stats()` tells it.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct Limits {
@@ -49,6 +49,11 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 limits! {
+    /// Threads that move bytes. One serves many peers; more pay off where one core cannot fill the network.
+    io_threads, "ioThreads", 1, 1, 64;
+    /// Lanes for reads and writes that a peer may have, opened when they are needed: the first for small operations, the
+    /// others for large ones. Messages have one more.
+    lanes_per_peer, "lanesPerPeer", 4, 1, 16;
     /// Connections that an endpoint holds open as a target; more are closed at once.
     max_connections, "maxConnections", 1024, 1, 1_000_000;
     /// The same from one source address.

@@ -1,25 +1,31 @@
 //! The facade: an endpoint listens, registers regions, receives messages and connects to peers.
 
 use crate::{
-    config::{Limits, millis},
-    context::Context,
+    config::millis,
+    context::{Context, Shared},
     error::{Error, ErrorKind},
     io::{TcpTransport, listen},
+    link::Destination,
     op::{Done, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
     region::{Access, Region, span::Span},
     session::Session,
-    target::Target,
+    target::{Admission, Target},
 };
 use memlane_wire::Mode;
 use parking_lot::Mutex;
 use std::{
     io,
+    net::SocketAddr,
     sync::{Arc, Weak},
     time::Duration,
 };
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime::Handle,
+    task::AbortHandle,
+};
 
 /// One endpoint: regions, posted receives, a listening socket, peers.
 #[derive(Debug)]
@@ -41,12 +47,16 @@ impl Endpoint {
     ///
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
-    pub fn new(context: Context, limits: Limits) -> Result<Self, Error> {
+    pub fn new(context: Context) -> Result<Self, Error> {
         Ok(Self {
-            target: Target::new(limits)?,
+            target: Target::new(Arc::clone(&context.shared().limits))?,
             context,
             state: Mutex::default(),
         })
+    }
+
+    fn runtime(&self) -> &Handle {
+        self.context.shared().next_thread()
     }
 
     /// Resolves, binds once and accepts from then on; port 0 takes a free one. The ticket ends with `ERR_LISTEN` when the
@@ -58,7 +68,8 @@ impl Endpoint {
             return ticket.complete(Err(Error::new(ErrorKind::Closed)));
         }
         let (host, target) = (host.to_owned(), Arc::clone(&self.target));
-        let task = self.context.runtime().spawn(async move {
+        let context = Arc::clone(self.context.shared());
+        let task = self.runtime().spawn(async move {
             let bound = tokio::time::timeout(millis(target.limits.connect_timeout), async {
                 let listener = listen(&host, port, &target.limits).await?;
                 let address = listener.local_addr()?;
@@ -68,11 +79,11 @@ impl Endpoint {
                 Ok((listener, address)) => {
                     target.set_address(address.ip().to_string(), address.port());
                     ticket.complete(Ok(Done::Nothing));
-                    accept(listener, target).await;
+                    accept(listener, target, context).await;
                 }
                 Err(error) => {
-                    let error = Error::io(ErrorKind::Listen, &error);
-                    ticket.fail(error, &format!("{host}:{port}").into());
+                    let error = Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"));
+                    ticket.complete(Err(error));
                 }
             }
         });
@@ -96,7 +107,7 @@ impl Endpoint {
         let (target, region, peers) = (Arc::clone(&self.target), Arc::clone(region), self.peers());
         // The miss is at once, the wait is not.
         target.registry.close(&region);
-        self.context.runtime().spawn(async move {
+        self.runtime().spawn(async move {
             target
                 .fence(region, || peers.iter().for_each(|peer| peer.revoke()))
                 .await;
@@ -119,13 +130,13 @@ impl Endpoint {
         if state.closed {
             return Err(Error::new(ErrorKind::Closed));
         }
-        let peer = Peer::new(
-            host,
+        let destination = Destination {
+            host: host.to_owned(),
             port,
             mode,
-            Arc::clone(&self.target),
-            self.context.runtime().clone(),
-        );
+        };
+        let stats = Arc::clone(&self.target.stats);
+        let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());
         state.peers.retain(|peer| peer.strong_count() > 0);
         state.peers.push(Arc::downgrade(&peer));
         Ok(peer)
@@ -149,7 +160,7 @@ impl Endpoint {
 
     /// The endpoint info as JSON.
     pub fn info(&self) -> String {
-        self.target.describe()
+        self.target.describe().as_ref().to_owned()
     }
 
     /// Counters and limits as JSON.
@@ -160,7 +171,6 @@ impl Endpoint {
     /// Stops accepting, closes regions, receives and peers, ends every connection within the drain time and a second;
     /// then the ticket. Closing twice is closing once.
     pub fn close(&self, ticket: Ticket) {
-        let peers = self.peers();
         {
             let mut state = self.state.lock();
             state.closed = true;
@@ -168,10 +178,12 @@ impl Endpoint {
                 accepting.abort();
             }
         }
+        // Behind the flag: no peer is made that this does not see.
+        let peers = self.peers();
         self.target.close();
         let target = Arc::clone(&self.target);
-        let ended: Vec<_> = peers.iter().map(|peer| peer.shut()).collect();
-        self.context.runtime().spawn(async move {
+        let ended: Vec<_> = peers.iter().filter_map(|peer| peer.shut()).collect();
+        self.runtime().spawn(async move {
             for lanes in ended {
                 lanes.await;
             }
@@ -184,7 +196,7 @@ impl Endpoint {
 }
 
 /// Accepts until it is aborted. Out of descriptors, it waits a little and goes on listening.
-async fn accept(listener: TcpListener, target: Arc<Target>) {
+async fn accept(listener: TcpListener, target: Arc<Target>, context: Arc<Shared>) {
     const PATIENCE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
     let mut pause = PATIENCE.0;
     loop {
@@ -192,13 +204,7 @@ async fn accept(listener: TcpListener, target: Arc<Target>) {
             Ok((stream, from)) => {
                 pause = PATIENCE.0;
                 if let Some(admission) = target.admit(from) {
-                    let io = TcpTransport::new(stream);
-                    tokio::spawn(Session::new(
-                        io,
-                        Arc::clone(&target),
-                        admission,
-                        from.to_string().into(),
-                    ));
+                    serve(stream, from, admission, &target, &context);
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
@@ -208,6 +214,22 @@ async fn accept(listener: TcpListener, target: Arc<Target>) {
             }
         }
     }
+}
+
+/// Gives the connection to the thread whose turn it is; it stays there.
+fn serve(stream: TcpStream, from: SocketAddr, admission: Admission, target: &Arc<Target>, context: &Shared) {
+    let (target, name) = (Arc::clone(target), from.to_string().into());
+    if context.has_one_thread() {
+        tokio::spawn(Session::new(TcpTransport::new(stream), target, admission, name));
+        return;
+    }
+    // A socket that cannot change its event queue is closed; its peer dials again.
+    let Ok(stream) = stream.into_std() else { return };
+    context.next_thread().spawn(async move {
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            Session::new(TcpTransport::new(stream), target, admission, name).await;
+        }
+    });
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

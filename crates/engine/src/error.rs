@@ -112,6 +112,7 @@ struct Inner {
     operation: Option<&'static str>,
     peer: Option<Arc<str>>,
     outcome_unknown: bool,
+    entry: Option<u32>,
 }
 
 impl Error {
@@ -123,6 +124,7 @@ impl Error {
             operation: None,
             peer: None,
             outcome_unknown: false,
+            entry: None,
         }))
     }
 
@@ -151,6 +153,16 @@ impl Error {
         self
     }
 
+    pub(crate) fn entry(mut self, entry: u32) -> Self {
+        self.0.entry.get_or_insert(entry);
+        self
+    }
+
+    /// The place in the list of the entry that failed, when the operation is a list.
+    pub fn failed_entry(&self) -> Option<u32> {
+        self.0.entry
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -177,7 +189,12 @@ impl fmt::Display for Error {
         if let Some(operation) = self.0.operation {
             write!(f, "{operation}")?;
             if let Some(peer) = &self.0.peer {
-                write!(f, " to {peer}")?;
+                let preposition = if matches!(operation, "read" | "recv" | "describe") {
+                    "from"
+                } else {
+                    "to"
+                };
+                write!(f, " {preposition} {peer}")?;
             }
             f.write_str(": ")?;
         }
@@ -227,7 +244,7 @@ mod tests {
             .at("read", &"10.0.0.1:7400".into());
         assert_eq!(
             error.to_string(),
-            "read to 10.0.0.1:7400: the peer closed the connection: reset"
+            "read from 10.0.0.1:7400: the peer closed the connection: reset"
         );
     }
 }

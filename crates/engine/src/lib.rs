@@ -12,7 +12,9 @@ pub mod error;
 mod info;
 mod io;
 mod lane;
+mod link;
 mod mailbox;
+mod notify;
 pub mod op;
 pub mod peer;
 mod recv;
@@ -22,6 +24,7 @@ mod stats;
 mod target;
 
 pub use memlane_wire::{Mode, Status};
+pub use notify::NOTIFICATION_BYTES;
 
 #[cfg(test)]
 mod tests;

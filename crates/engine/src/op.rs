@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -56,71 +56,110 @@ pub trait CompletionSink: Send + Sync + 'static {
     fn complete(&self, completion: Completion);
 }
 
+/// Who issues operations: where their ends are told, and whom they are for.
+pub struct Issuer {
+    sink: Arc<dyn CompletionSink>,
+    remote: Option<Remote>,
+}
+
+impl Issuer {
+    /// For operations that no peer is involved in.
+    pub fn local(sink: Arc<dyn CompletionSink>) -> Arc<Self> {
+        Arc::new(Self { sink, remote: None })
+    }
+
+    pub(crate) fn to(remote: Remote, sink: Arc<dyn CompletionSink>) -> Arc<Self> {
+        Arc::new(Self {
+            sink,
+            remote: Some(remote),
+        })
+    }
+
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
+    }
+
+    fn tell(&self, id: u64, operation: &'static str, result: Result<Done, Error>) {
+        let result = result.map_err(|error| {
+            let Some(remote) = &self.remote else {
+                return error.during(operation);
+            };
+            remote.count(&error);
+            error.at(operation, &remote.name)
+        });
+        self.sink.complete(Completion { id, result });
+    }
+}
+
+/// What follows when the first part of an operation has succeeded; it takes over the duty to end it.
+pub(crate) trait Next: Send + Sync {
+    fn proceed(self: Box<Self>, ticket: Ticket, done: Done);
+}
+
 /// The right, and the duty, to end one operation exactly once. Dropped without an end, it ends with `ERR_CLOSED`.
 pub struct Ticket {
-    sink: Option<Arc<dyn CompletionSink>>,
+    issuer: Option<Arc<Issuer>>,
     id: u64,
     operation: &'static str,
+    next: Option<Box<dyn Next>>,
 }
 
 impl Ticket {
-    /// A ticket for the operation that the caller calls `id`, unique among those of this sink that are open.
-    pub fn new(sink: Arc<dyn CompletionSink>, id: u64, operation: &'static str) -> Self {
+    /// A ticket for the operation that the caller calls `id`, unique among those of this issuer's sink that are open.
+    pub fn new(issuer: Arc<Issuer>, id: u64, operation: &'static str) -> Self {
         Self {
-            sink: Some(sink),
+            issuer: Some(issuer),
             id,
             operation,
+            next: None,
         }
     }
 
-    /// What the operation is called in errors.
-    pub fn operation(&self) -> &'static str {
-        self.operation
+    /// The same, but success is not the end yet.
+    pub(crate) fn then(mut self, next: Box<dyn Next>) -> Self {
+        self.next = Some(next);
+        self
     }
 
-    /// Ends the operation.
+    /// Ends the operation. An error is completed with the operation's name and the peer's.
     pub fn complete(mut self, result: Result<Done, Error>) {
-        if let Some(sink) = self.sink.take() {
-            let result = result.map_err(|error| error.during(self.operation));
-            sink.complete(Completion { id: self.id, result });
+        match (self.next.take(), result) {
+            (Some(next), Ok(done)) => next.proceed(self, done),
+            (_, result) => self.end(result),
         }
     }
 
-    /// Ends the operation with an error that names it and the peer.
+    fn end(mut self, result: Result<Done, Error>) {
+        if let Some(issuer) = self.issuer.take() {
+            issuer.tell(self.id, self.operation, result);
+        }
+    }
+
+    /// Ends the operation with an error that another than the issuer's peer is named in.
     pub(crate) fn fail(self, error: Error, peer: &Arc<str>) {
         let error = error.at(self.operation, peer);
         self.complete(Err(error));
     }
 
-    fn end(self, result: Result<Done, Error>, remote: &Remote) {
-        match result {
-            Ok(done) => self.complete(Ok(done)),
-            Err(error) => {
-                remote.stats.failed.add(1);
-                match error.kind() {
-                    ErrorKind::Timeout => remote.stats.timed_out.add(1),
-                    ErrorKind::Aborted => remote.stats.cancelled.add(1),
-                    _ => {}
-                }
-                self.fail(error, &remote.name);
-            }
-        }
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.issuer.as_ref().and_then(|issuer| issuer.remote())
+    }
+
+    pub(crate) fn key(&self) -> Option<OperationKey> {
+        self.issuer
+            .as_ref()
+            .map(|issuer| OperationKey::new(Arc::clone(&issuer.sink), self.id))
     }
 
     pub(crate) fn is(&self, key: &OperationKey) -> bool {
-        self.id == key.id
-            && self
-                .sink
-                .as_ref()
-                .is_some_and(|sink| std::ptr::addr_eq(Arc::as_ptr(sink), Arc::as_ptr(&key.sink)))
+        self.id == key.id && self.key().as_ref() == Some(key)
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(sink) = self.sink.take() {
-            let result = Err(Error::new(ErrorKind::Closed).during(self.operation));
-            sink.complete(Completion { id: self.id, result });
+        if let Some(issuer) = self.issuer.take() {
+            issuer.tell(self.id, self.operation, Err(Error::new(ErrorKind::Closed)));
         }
     }
 }
@@ -145,18 +184,48 @@ impl OperationKey {
     }
 }
 
+impl PartialEq for OperationKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && std::ptr::addr_eq(Arc::as_ptr(&self.sink), Arc::as_ptr(&other.sink))
+    }
+}
+
+impl Eq for OperationKey {}
+
+impl std::hash::Hash for OperationKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
 impl std::fmt::Debug for OperationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "OperationKey({})", self.id)
     }
 }
 
-/// The other end of an operation, for errors and counters.
+/// The peer that operations are for: its name in errors, the counters of the endpoint that issues them.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     /// `host:port`.
     pub(crate) name: Arc<str>,
     pub(crate) stats: Arc<Stats>,
+}
+
+impl Remote {
+    fn count(&self, error: &Error) {
+        self.stats.failed.add(1);
+        match error.kind() {
+            ErrorKind::Timeout => self.stats.timed_out.add(1),
+            ErrorKind::Aborted => self.stats.cancelled.add(1),
+            _ => {}
+        }
+    }
+
+    /// Whether both are the same peer of the same endpoint.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.name, &other.name)
+    }
 }
 
 /// What a peer is asked for.
@@ -201,6 +270,24 @@ impl Request {
     }
 }
 
+/// Which way the bytes of a list go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the peer.
+    Read,
+    /// To the peer.
+    Write,
+}
+
+/// One entry of a list: a local range, and the remote one of the same length.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where the remote range begins.
+    pub addr: u64,
+    /// The local range.
+    pub span: Span,
+}
+
 /// A request with its end and its deadline.
 #[derive(Debug)]
 pub struct Operation {
@@ -212,11 +299,15 @@ pub struct Operation {
     pub timeout: Option<Duration>,
 }
 
-/// Who waits for a piece: a whole operation, or one of the parts of a large one.
+/// Who waits for a piece: a whole operation, or an operation of several parts.
 #[derive(Debug)]
 pub(crate) enum Waiter {
     Whole(Ticket),
-    Part(Arc<Parts>),
+    /// `entry` is the place in the caller's list, for an operation that is one.
+    Part {
+        parts: Arc<Parts>,
+        entry: u32,
+    },
 }
 
 /// An operation in several pieces: it ends with its last piece, because only then is the caller's memory quiet, and
@@ -225,15 +316,29 @@ pub(crate) enum Waiter {
 pub(crate) struct Parts {
     open: AtomicU32,
     total: u64,
+    is_list: bool,
+    /// Whether a part that changes the peer has been applied: a failure then leaves the whole half done.
+    applied: AtomicBool,
+    writes: bool,
+    remote: Option<Remote>,
     state: Mutex<(Option<Ticket>, Option<Error>)>,
 }
 
 impl Parts {
-    pub(crate) fn new(ticket: Ticket, pieces: u32, total: u64) -> Arc<Self> {
+    /// For `pieces` pieces that move `total` bytes; a failed piece of a list is named by its entry.
+    pub(crate) fn new(ticket: Ticket, pieces: u32, total: u64, opcode: Opcode, is_list: bool) -> Arc<Self> {
+        let remote = ticket.remote().cloned();
+        let state = Mutex::new((Some(ticket), None));
+        let writes = opcode == Opcode::Write;
+        let applied = AtomicBool::new(false);
         Arc::new(Self {
             open: AtomicU32::new(pieces),
             total,
-            state: Mutex::new((Some(ticket), None)),
+            is_list,
+            applied,
+            writes,
+            remote,
+            state,
         })
     }
 
@@ -242,51 +347,53 @@ impl Parts {
         self.state.lock().1.clone()
     }
 
-    pub(crate) fn is(&self, key: &OperationKey) -> bool {
-        self.state.lock().0.as_ref().is_some_and(|ticket| ticket.is(key))
-    }
-
-    fn finish(&self, pieces: u32, result: Result<(), Error>, remote: &Remote) {
-        let mut state = self.state.lock();
-        if let Err(error) = result {
-            state.1.get_or_insert(error);
-        }
-        if self.open.fetch_sub(pieces, Ordering::AcqRel) == pieces {
-            let (ticket, error) = (state.0.take(), state.1.take());
-            drop(state);
-            if let Some(ticket) = ticket {
-                ticket.end(error.map_or(Ok(Done::Bytes(self.total)), Err), remote);
+    /// Ends so many pieces with one result.
+    pub(crate) fn finish(&self, pieces: u32, entry: u32, result: Result<(), Error>) {
+        match result {
+            Ok(()) if self.writes => self.applied.store(true, Ordering::Relaxed),
+            Ok(()) => {}
+            Err(error) => {
+                let error = if self.is_list { error.entry(entry) } else { error };
+                self.state.lock().1.get_or_insert(error);
             }
         }
-    }
-
-    /// Ends pieces that were never started.
-    pub(crate) fn skip(&self, pieces: u32, error: Error, remote: &Remote) {
-        if pieces > 0 {
-            self.finish(pieces, Err(error), remote);
+        if self.open.fetch_sub(pieces, Ordering::AcqRel) == pieces {
+            let (ticket, error) = std::mem::take(&mut *self.state.lock());
+            let half_done = self.applied.load(Ordering::Relaxed);
+            let error = error.map(|error| if half_done { error.outcome_unknown() } else { error });
+            if let Some(ticket) = ticket {
+                ticket.complete(error.map_or(Ok(Done::Bytes(self.total)), Err));
+            }
         }
     }
 }
 
 impl Waiter {
-    pub(crate) fn end(self, result: Result<Done, Error>, remote: &Remote) {
+    pub(crate) fn end(self, result: Result<Done, Error>) {
         match self {
-            Self::Whole(ticket) => ticket.end(result, remote),
-            Self::Part(parts) => parts.finish(1, result.map(|_| ()), remote),
+            Self::Whole(ticket) => ticket.complete(result),
+            Self::Part { parts, entry } => parts.finish(1, entry, result.map(|_| ())),
         }
     }
 
-    pub(crate) fn is(&self, key: &OperationKey) -> bool {
+    pub(crate) fn key(&self) -> Option<OperationKey> {
         match self {
-            Self::Whole(ticket) => ticket.is(key),
-            Self::Part(parts) => parts.is(key),
+            Self::Whole(ticket) => ticket.key(),
+            Self::Part { parts, .. } => parts.state.lock().0.as_ref().and_then(Ticket::key),
+        }
+    }
+
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::Whole(ticket) => ticket.remote(),
+            Self::Part { parts, .. } => parts.remote.as_ref(),
         }
     }
 }
 
 /// A completion that Rust code can await.
 pub mod channel {
-    use super::{Completion, CompletionSink, Done, Error, ErrorKind, Ticket};
+    use super::{Completion, CompletionSink, Done, Error, ErrorKind, Issuer, Ticket};
     use parking_lot::Mutex;
     use std::sync::Arc;
     use tokio::sync::oneshot;
@@ -316,10 +423,15 @@ pub mod channel {
         }
     }
 
-    /// A ticket, the sink that it tells, and the future of its end.
-    pub fn ticket(operation: &'static str) -> (Ticket, Arc<dyn CompletionSink>, Ended) {
+    /// A sink for one operation, and the future of its end.
+    pub fn once() -> (Arc<dyn CompletionSink>, Ended) {
         let (sender, receiver) = oneshot::channel();
-        let sink: Arc<dyn CompletionSink> = Arc::new(Once(Mutex::new(Some(sender))));
-        (Ticket::new(Arc::clone(&sink), 0, operation), sink, Ended(receiver))
+        (Arc::new(Once(Mutex::new(Some(sender)))), Ended(receiver))
+    }
+
+    /// A ticket for an operation that no peer is involved in, the sink that it tells, and the future of its end.
+    pub fn ticket(operation: &'static str) -> (Ticket, Arc<dyn CompletionSink>, Ended) {
+        let (sink, ended) = once();
+        (Ticket::new(Issuer::local(Arc::clone(&sink)), 0, operation), sink, ended)
     }
 }

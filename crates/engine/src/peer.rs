@@ -1,152 +1,140 @@
-//! A remote endpoint as seen from here: its lanes, dialled when they are needed.
+//! A remote endpoint as seen from one of ours.
 
 use crate::{
-    config::millis,
     error::{Error, ErrorKind},
-    io::{TcpTransport, dial},
-    lane::{Command, Dial, Lane},
-    mailbox::Mailbox,
-    op::{Operation, OperationKey, Remote, Request, Ticket},
-    target::Target,
+    link::Link,
+    notify::Notify,
+    op::{CompletionSink, Direction, Done, Entry, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    region::span::Span,
+    stats::Stats,
 };
-use memlane_wire::Mode;
-use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use memlane_wire::Opcode;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::runtime::Handle;
 
 /// Where operations for one remote endpoint are handed over. Outlives the connections: a lane that ended is dialled
-/// again by the next operation.
+/// again by the next operation. Peers of one context with the same address share its lanes.
 #[derive(Debug)]
 pub struct Peer {
     remote: Remote,
-    host: String,
-    port: u16,
-    mode: Mode,
-    target: Arc<Target>,
+    link: Arc<Link>,
     runtime: Handle,
-    /// One for reads and writes, one for messages: a message that nobody receives yet stops its lane.
-    lanes: [Mutex<Option<OpenLane>>; 2],
     closed: AtomicBool,
 }
 
-#[derive(Debug)]
-struct OpenLane {
-    commands: Arc<Mailbox<Command>>,
-    task: JoinHandle<()>,
-}
-
 impl Peer {
-    pub(crate) fn new(host: &str, port: u16, mode: Mode, target: Arc<Target>, runtime: Handle) -> Arc<Self> {
+    pub(crate) fn new(link: Arc<Link>, stats: Arc<Stats>, runtime: Handle) -> Arc<Self> {
+        let (host, port) = (&link.destination().host, link.destination().port);
         let name = if host.contains(':') {
             format!("[{host}]:{port}")
         } else {
             format!("{host}:{port}")
         };
+        link.join();
         Arc::new(Self {
             remote: Remote {
                 name: name.into(),
-                stats: Arc::clone(&target.stats),
+                stats,
             },
-            host: host.to_owned(),
-            port,
-            mode,
-            target,
+            link,
             runtime,
-            lanes: Default::default(),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// Who issues operations for this peer and is told their ends by `sink`; make one and keep it.
+    pub fn issuer(&self, sink: Arc<dyn CompletionSink>) -> Arc<Issuer> {
+        Issuer::to(self.remote.clone(), sink)
     }
 
     /// Hands an operation over; it is on its way when this returns. Its end, a failure to dial included, is told by its
     /// ticket.
     pub fn submit(&self, operation: Operation) {
-        let lane = usize::from(matches!(operation.request, Request::Send { .. }));
-        let stats = &self.target.stats;
+        if self.closed.load(Ordering::Acquire) {
+            return operation.ticket.complete(Err(Error::new(ErrorKind::Closed)));
+        }
+        let stats = &self.remote.stats;
         match operation.request {
             Request::Read { .. } => stats.reads.add(1),
             Request::Write { .. } => stats.writes.add(1),
             Request::Send { .. } => stats.sends.add(1),
             Request::Describe | Request::Ping => {}
         }
-        let mut slot = self.lanes[lane].lock();
-        // Under the slot's lock, as in `close`: no lane is opened behind it.
-        if self.closed.load(Ordering::Acquire) {
-            drop(slot);
-            return operation.ticket.fail(Error::new(ErrorKind::Closed), &self.remote.name);
-        }
-        let mut command = Command::Submit(operation);
-        if let Some(open) = slot.as_ref() {
-            match open.commands.push(command) {
-                Ok(()) => return,
-                Err(again) => command = again,
-            }
-        }
-        let commands = Arc::new(Mailbox::default());
-        // Fresh: nobody has closed it.
-        let _ = commands.push(command);
-        *slot = Some(self.open_lane(commands));
+        self.link.submit(operation, stats);
     }
 
-    fn open_lane(&self, commands: Arc<Mailbox<Command>>) -> OpenLane {
-        let (host, port, target) = (self.host.clone(), self.port, Arc::clone(&self.target));
-        let dial: Dial<TcpTransport> = Box::pin(async move {
-            dial(&host, port, &target.limits)
-                .await
-                .map_err(|error| Error::io(ErrorKind::Connect, &error))
+    /// Hands over a write that the peer is told of: when it has been applied, a message with this tag follows, whose 16
+    /// bytes are the address and the length of the write. The operation ends when a receive of the peer's holds it; when
+    /// that fails, the write has been applied all the same.
+    pub fn write_and_notify(&self, ticket: Ticket, addr: u64, from: Span, tag: u64, timeout: Option<Duration>) {
+        let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.remote.stats));
+        let ticket = ticket.then(Box::new(Notify {
+            link,
+            stats,
+            tag,
+            addr,
+            timeout,
+        }));
+        self.submit(Operation {
+            ticket,
+            request: Request::Write { addr, from },
+            timeout,
         });
-        let (remote, target, mode) = (self.remote.clone(), Arc::clone(&self.target), self.mode);
-        let given = Arc::clone(&commands);
-        let task = self
-            .runtime
-            .spawn(async move { Lane::new(given, dial, mode, remote, target).await });
-        OpenLane { commands, task }
+    }
+
+    /// Hands over an operation of several parts: it ends with its last part, with the number of bytes of all of them or
+    /// with the error that came first and the place of its entry in the list. Every part is on its way when this returns.
+    pub fn submit_list(&self, ticket: Ticket, direction: Direction, entries: Vec<Entry>, timeout: Option<Duration>) {
+        if self.closed.load(Ordering::Acquire) {
+            return ticket.complete(Err(Error::new(ErrorKind::Closed)));
+        }
+        if entries.is_empty() {
+            return ticket.complete(Ok(Done::Bytes(0)));
+        }
+        let (opcode, counter) = match direction {
+            Direction::Read => (Opcode::Read, &self.remote.stats.reads),
+            Direction::Write => (Opcode::Write, &self.remote.stats.writes),
+        };
+        counter.add(1);
+        self.link
+            .submit_list(ticket, opcode, entries, timeout, &self.remote.stats);
     }
 
     /// Asks for the operation to end early. It still ends by its ticket, once: with `ERR_ABORTED`, or as it did before.
     pub fn cancel(&self, key: &OperationKey) {
-        self.tell(|| Command::Cancel(key.clone()));
+        self.link.cancel(key);
     }
 
-    /// Ends operations on local regions that are being closed.
     pub(crate) fn revoke(&self) {
-        self.tell(|| Command::Revoke);
-    }
-
-    fn tell(&self, command: impl Fn() -> Command) {
-        for lane in &self.lanes {
-            if let Some(open) = lane.lock().as_ref() {
-                // A lane that has ended holds nothing that could be told.
-                let _ = open.commands.push(command());
-            }
-        }
+        self.link.revoke();
     }
 
     /// Takes no more operations and ends the open ones with `ERR_CLOSED`; then the ticket. Closing twice is closing once.
     pub fn close(&self, ticket: Ticket) {
         let ended = self.shut();
         self.runtime.spawn(async move {
-            ended.await;
-            ticket.complete(Ok(crate::op::Done::Nothing));
+            if let Some(ended) = ended {
+                ended.await;
+            }
+            ticket.complete(Ok(Done::Nothing));
         });
     }
 
-    pub(crate) fn shut(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.closed.store(true, Ordering::Release);
-        let open: Vec<_> = self.lanes.iter().filter_map(|lane| lane.lock().take()).collect();
-        for lane in &open {
-            let _ = lane.commands.push(Command::Close);
-        }
-        let patience = millis(self.target.limits.drain_time);
-        async move {
-            for mut lane in open {
-                // A lane answers a close in its next turn; the deadline is for a runtime that has stopped.
-                if tokio::time::timeout(patience, &mut lane.task).await.is_err() {
-                    lane.task.abort();
-                }
-            }
-        }
+    pub(crate) fn shut(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        was_open.then(|| self.link.leave(&self.remote))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // Its lanes end in their own time; nobody is left to wait for that.
+        drop(self.shut());
     }
 }

@@ -34,6 +34,13 @@ impl Posted {
     fn takes(&self, tag: u64) -> bool {
         self.tag.is_none_or(|wanted| wanted == tag)
     }
+
+    fn fail_revoked(self) {
+        // The span goes with the receive: the fence waits for it.
+        let Self { ticket, into, .. } = self;
+        drop(into);
+        ticket.complete(Err(Error::new(ErrorKind::Closed).detail("the local region was closed")));
+    }
 }
 
 /// Names a message that is kept or parked.
@@ -86,8 +93,19 @@ pub(crate) struct Receives {
 #[derive(Debug, Default)]
 struct Queues {
     posted: VecDeque<Posted>,
+    /// Receives whose message is coming in, and whether the caller has given them up meanwhile: if the message is cut
+    /// off they end, rather than take another.
+    receiving: Vec<(OperationKey, bool)>,
     unexpected: UnexpectedQueue,
     closed: bool,
+}
+
+impl Queues {
+    /// Forgets that a receive's message is coming in; whether it was given up meanwhile.
+    fn take_receiving(&mut self, ticket: &Ticket) -> bool {
+        let place = self.receiving.iter().position(|(key, _)| ticket.is(key));
+        place.is_some_and(|place| self.receiving.swap_remove(place).1)
+    }
 }
 
 enum Place {
@@ -111,6 +129,9 @@ impl Receives {
 
     /// Puts a receive back to the head of the queue: its message was cut off.
     pub(crate) fn put_back(&self, posted: Posted) {
+        if self.state.lock().take_receiving(&posted.ticket) {
+            return posted.ticket.complete(Err(Error::new(ErrorKind::Aborted)));
+        }
         self.place(posted, Place::Front);
     }
 
@@ -121,6 +142,10 @@ impl Receives {
             drop(state);
             return posted.ticket.complete(Err(Error::new(ErrorKind::Closed)));
         }
+        if posted.into.is_revoked() {
+            drop(state);
+            return posted.fail_revoked();
+        }
         let mut after = 0;
         while let Some(index) = state.unexpected.unclaimed(after, |tag| posted.takes(tag)) {
             match &mut state.unexpected[index].state {
@@ -130,8 +155,12 @@ impl Receives {
                 }
                 State::Parked => {
                     let message = state.unexpected.remove(index);
+                    let key = posted.ticket.key();
                     match message.sender.mailbox.push(Event::Grant(message.key, posted)) {
-                        Ok(()) => return,
+                        Ok(()) => {
+                            state.receiving.extend(key.map(|key| (key, false)));
+                            return;
+                        }
                         // That connection has just ended; the next message, then.
                         Err(Event::Grant(_, again)) => posted = again,
                         Err(_) => unreachable!("a refused item comes back as it was"),
@@ -174,6 +203,7 @@ impl Receives {
 
     /// Ends a receive whose message of `size` bytes has been stored as far as it fits; the status for its sender.
     pub(crate) fn complete(&self, posted: Posted, tag: u64, size: u64, from: &Arc<str>) -> Status {
+        self.state.lock().take_receiving(&posted.ticket);
         let room = posted.into.len() as u64;
         if posted.exact && size != room {
             let error =
@@ -204,6 +234,7 @@ impl Receives {
         if let Some(index) = state.posted.iter().position(|posted| posted.takes(tag))
             && let Some(posted) = state.posted.remove(index)
         {
+            state.receiving.extend(posted.ticket.key().map(|key| (key, false)));
             return Arrival::Matched(posted);
         }
         state.unexpected.push(tag, size, sender, &self.limits)
@@ -258,9 +289,14 @@ impl Receives {
         }
     }
 
-    /// Takes back a receive that has no message yet; false when it has one, or was none.
+    /// Takes back a receive. One whose message is coming in ends with it, or with `ERR_ABORTED` if that is cut off. False
+    /// when it is none of these.
     pub(crate) fn cancel(&self, key: &OperationKey) -> bool {
         let mut state = self.state.lock();
+        if let Some((_, given_up)) = state.receiving.iter_mut().find(|(receiving, _)| receiving == key) {
+            *given_up = true;
+            return true;
+        }
         let found = match state.posted.iter().position(|posted| posted.ticket.is(key)) {
             Some(index) => state.posted.remove(index),
             None => state.unexpected.unclaim(|posted| posted.ticket.is(key)),
@@ -274,15 +310,13 @@ impl Receives {
     /// Fails the receives whose memory belongs to a region that is being closed.
     pub(crate) fn revoke(&self) {
         let mut state = self.state.lock();
-        let (revoked, rest): (VecDeque<_>, VecDeque<_>) =
-            state.posted.drain(..).partition(|posted| posted.into.is_revoked());
-        state.posted = rest;
-        drop(state);
-        for receive in revoked {
-            receive
-                .ticket
-                .complete(Err(Error::new(ErrorKind::Closed).detail("the local region was closed")));
+        let (mut revoked, rest): (Vec<_>, Vec<_>) = state.posted.drain(..).partition(|posted| posted.into.is_revoked());
+        state.posted = rest.into();
+        while let Some(claimed) = state.unexpected.unclaim(|posted| posted.into.is_revoked()) {
+            revoked.push(claimed);
         }
+        drop(state);
+        revoked.into_iter().for_each(Posted::fail_revoked);
     }
 
     /// Fails every posted receive and refuses every message from now on.

@@ -2,7 +2,8 @@
 
 use crate::{
     config::{Limits, millis},
-    error::{Error, ErrorKind},
+    context::{preface, random},
+    error::Error,
     info::endpoint_info,
     mailbox::Mailbox,
     recv::{Event, Receives},
@@ -24,10 +25,12 @@ use tokio::sync::Notify;
 pub(crate) struct Target {
     pub(crate) registry: Registry,
     pub(crate) receives: Receives,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
     instance: [u8; 16],
     address: Mutex<(String, u16)>,
+    /// The endpoint info, and the generation of the regions that it lists.
+    described: Mutex<Option<(u64, Arc<str>)>>,
     sessions: Mutex<Sessions>,
     emptied: Notify,
 }
@@ -51,7 +54,7 @@ pub(crate) struct Admission {
 impl Target {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
-    pub(crate) fn new(limits: Limits) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
         let stats = Arc::new(Stats::default());
         Ok(Arc::new(Self {
             registry: Registry::default(),
@@ -60,34 +63,39 @@ impl Target {
             limits,
             stats,
             address: Mutex::default(),
+            described: Mutex::default(),
             sessions: Mutex::default(),
             emptied: Notify::new(),
         }))
     }
 
-    /// The preface of a new connection, either way.
+    /// What this endpoint says first on a connection that it accepted.
     ///
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn preface(&self) -> Result<Preface, Error> {
-        Ok(Preface {
-            lowest: Preface::VERSION,
-            highest: Preface::VERSION,
-            flags: 0,
-            token_hint: 0,
-            instance: self.instance,
-            nonce: random()?,
-        })
+        preface(self.instance)
     }
 
-    /// The endpoint info as JSON.
-    pub(crate) fn describe(&self) -> String {
-        let (host, port) = self.address.lock().clone();
-        endpoint_info(&host, port, &self.instance, &self.registry.list())
+    /// The endpoint info as JSON; made anew only when the regions or the address have changed, because peers may ask for
+    /// it as often as they like.
+    pub(crate) fn describe(&self) -> Arc<str> {
+        let generation = self.registry.generation();
+        let mut described = self.described.lock();
+        match &*described {
+            Some((made_at, text)) if *made_at == generation => Arc::clone(text),
+            _ => {
+                let (host, port) = self.address.lock().clone();
+                let text: Arc<str> = endpoint_info(&host, port, &self.instance, &self.registry.list()).into();
+                *described = Some((generation, Arc::clone(&text)));
+                text
+            }
+        }
     }
 
     pub(crate) fn set_address(&self, host: String, port: u16) {
         *self.address.lock() = (host, port);
+        *self.described.lock() = None;
     }
 
     /// Counters and limits as JSON.
@@ -197,10 +205,4 @@ impl Drop for Admission {
             self.target.emptied.notify_waiters();
         }
     }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(ErrorKind::Internal).detail(error.to_string()))?;
-    Ok(bytes)
 }

@@ -10,7 +10,7 @@ use memlane_engine::{
     context::Context,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
-    op::{Completion, CompletionSink, Done, OperationKey, Ticket, channel},
+    op::{Completion, CompletionSink, Done, Issuer, OperationKey, Ticket, channel},
     peer::Peer,
     region::{Region, memory::Memory, span::Span},
 };
@@ -27,7 +27,8 @@ const FIELDS: usize = 4;
 /// The state of one attachment. It lives on its environment's thread and is only used there.
 pub(crate) struct Attachment {
     queue: Arc<CompletionQueue>,
-    sink: Arc<dyn CompletionSink>,
+    pub(crate) sink: Arc<dyn CompletionSink>,
+    issuer: Arc<Issuer>,
     records: Arc<Memory>,
     drained: Vec<Completion>,
     /// What did not fit into a record, until JavaScript fetches it.
@@ -35,7 +36,15 @@ pub(crate) struct Attachment {
     pub(crate) staged: HashMap<u64, Arc<Memory>>,
     pub(crate) endpoints: Handles<Arc<Endpoint>>,
     pub(crate) regions: Handles<(Arc<Region>, Arc<Endpoint>)>,
-    pub(crate) peers: Handles<(Arc<Peer>, Arc<Endpoint>)>,
+    pub(crate) peers: Handles<Connected>,
+    pub(crate) contexts: Handles<Context>,
+}
+
+/// A peer with the endpoint that it belongs to, and the issuer of its operations.
+pub(crate) struct Connected {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) owner: Arc<Endpoint>,
+    pub(crate) issuer: Arc<Issuer>,
 }
 
 thread_local! {
@@ -51,7 +60,7 @@ pub(crate) fn with<R>(attachment: u32, job: impl FnOnce(&mut Attachment) -> R) -
 
 impl Attachment {
     pub(crate) fn ticket(&self, operation: f64, name: &'static str) -> Ticket {
-        Ticket::new(Arc::clone(&self.sink), operation as u64, name)
+        Ticket::new(Arc::clone(&self.issuer), operation as u64, name)
     }
 
     fn drain(&mut self) -> u32 {
@@ -120,6 +129,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
     let view = external(env, &records)?;
     let attachment = Attachment {
         queue,
+        issuer: Issuer::local(Arc::clone(&sink)),
         sink,
         records,
         drained: Vec::with_capacity(BATCH),
@@ -128,6 +138,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
         endpoints: Handles::new(),
         regions: Handles::new(),
         peers: Handles::new(),
+        contexts: Handles::new(),
     };
     let id = ATTACHMENTS.with_borrow_mut(|attachments| attachments.insert(attachment)) as u32;
     // Hooks run in reverse order: this one comes before that of the threadsafe function, which was made first.
@@ -215,14 +226,12 @@ pub fn cancel(attachment: u32, operation: f64) {
         let key = OperationKey::new(Arc::clone(&attachment.sink), operation as u64);
         let received = attachment.endpoints.iter().any(|endpoint| endpoint.cancel_recv(&key));
         if !received {
-            attachment.peers.iter().for_each(|(peer, _)| peer.cancel(&key));
+            attachment
+                .peers
+                .iter()
+                .for_each(|connected| connected.peer.cancel(&key));
         }
     });
-}
-
-/// The engine's context: one per process, whoever asks.
-pub(crate) fn context() -> std::result::Result<Context, Error> {
-    Context::shared()
 }
 
 /// Private memory for the bytes of one operation, kept under its number until they are taken.

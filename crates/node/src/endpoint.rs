@@ -1,15 +1,17 @@
 //! Endpoints and peers: all that is not hot.
 
-use crate::attachment::{context, stage, with};
+use crate::attachment::{Connected, stage, with};
 use memlane_engine::{
     Mode,
     config::Limits,
+    context::Context,
     endpoint::Endpoint,
     error::{Error as EngineError, ErrorKind},
-    op::{Done, Operation, Request},
+    op::{Done, Operation, Request, Ticket},
 };
 use napi::{Error, Result, Status};
 use napi_derive::napi;
+use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 
 /// A length or an offset: whole, not negative, exact.
@@ -29,21 +31,59 @@ fn fault(error: &EngineError) -> Error {
     Error::new(Status::GenericFailure, error.to_string())
 }
 
-/// Makes an endpoint that does nothing yet. `limits` holds numbers by the names of the limits.
-#[napi(catch_unwind, ts_args_type = "attachment: number, limits: Record<string, number>")]
-pub fn endpoint(attachment: u32, limits: napi::bindgen_prelude::Object) -> Result<f64> {
-    let mut chosen = Limits::default();
-    for &(name, ..) in Limits::TABLE {
-        if let Some(value) = limits.get::<f64>(name)? {
-            let value = number(value).ok_or_else(|| Error::new(Status::InvalidArg, format!("{name} is no length")))?;
-            chosen.set(name, value as u64).map_err(|error| fault(&error))?;
-        }
+/// The context of everybody in this process who asks for none of his own.
+static DEFAULT: Mutex<Option<Context>> = Mutex::new(None);
+
+fn default_context() -> std::result::Result<Context, EngineError> {
+    let mut default = DEFAULT.lock();
+    if default.is_none() {
+        *default = Some(Context::new(Limits::default())?);
     }
-    let made = context()
-        .and_then(|context| Endpoint::new(context, chosen))
-        .map_err(|error| fault(&error))?;
-    with(attachment, |attachment| attachment.endpoints.insert(Arc::new(made)))
+    default.clone().ok_or_else(|| EngineError::new(ErrorKind::Internal))
+}
+
+/// Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own.
+#[napi(catch_unwind, ts_args_type = "attachment: number, limits?: Record<string, number>")]
+pub fn context(attachment: u32, limits: Option<napi::bindgen_prelude::Object>) -> Result<f64> {
+    let made = match limits {
+        None => default_context(),
+        Some(limits) => {
+            let mut chosen = Limits::default();
+            for &(name, ..) in Limits::TABLE {
+                let Some(value) = limits.get::<f64>(name)? else {
+                    continue;
+                };
+                let value =
+                    number(value).ok_or_else(|| Error::new(Status::InvalidArg, format!("{name} is no number")))?;
+                chosen.set(name, value as u64).map_err(|error| fault(&error))?;
+            }
+            Context::new(chosen)
+        }
+    };
+    let made = made.map_err(|error| fault(&error))?;
+    with(attachment, |attachment| attachment.contexts.insert(made))
         .ok_or_else(|| Error::new(Status::InvalidArg, "no such attachment"))
+}
+
+/// Lets go of a context; its endpoints keep it as long as they need it.
+#[napi(catch_unwind)]
+pub fn close_context(attachment: u32, context: f64) {
+    with(attachment, |attachment| attachment.contexts.remove(context));
+}
+
+/// Makes an endpoint of a context; it does nothing yet.
+#[napi(catch_unwind)]
+pub fn endpoint(attachment: u32, context: f64) -> Result<f64> {
+    let made = with(attachment, |attachment| {
+        let context = attachment
+            .contexts
+            .get(context)
+            .cloned()
+            .ok_or_else(|| EngineError::new(ErrorKind::Closed))?;
+        Ok(attachment.endpoints.insert(Arc::new(Endpoint::new(context)?)))
+    });
+    made.unwrap_or_else(|| Err(EngineError::new(ErrorKind::Closed)))
+        .map_err(|error| fault(&error))
 }
 
 /// One row of the table of limits.
@@ -104,9 +144,12 @@ pub fn close_endpoint(attachment: u32, operation: f64, endpoint: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "close");
         if let Some(endpoint) = attachment.endpoints.remove(endpoint) {
-            attachment.regions.retain(|(_, owner)| !Arc::ptr_eq(owner, &endpoint));
-            attachment.peers.retain(|(_, owner)| !Arc::ptr_eq(owner, &endpoint));
+            // Before its peers are let go of: closing ends their operations and waits for that.
             endpoint.close(ticket);
+            attachment.regions.retain(|(_, owner)| !Arc::ptr_eq(owner, &endpoint));
+            attachment
+                .peers
+                .retain(|connected| !Arc::ptr_eq(&connected.owner, &endpoint));
         }
     });
 }
@@ -124,10 +167,17 @@ pub fn connect(
     timeout_ms: f64,
 ) -> f64 {
     let made = with(attachment, |attachment| {
-        let ticket = attachment.ticket(operation, "connect");
         let mode = if legacy { Mode::Legacy } else { Mode::Native };
-        let owner = attachment.endpoints.get(endpoint).cloned()?;
-        let peer = owner.connect(&host, port, mode).ok()?;
+        let owner = attachment.endpoints.get(endpoint).cloned();
+        let peer = owner.as_ref().and_then(|owner| owner.connect(&host, port, mode).ok());
+        let Some((owner, peer)) = owner.zip(peer) else {
+            attachment
+                .ticket(operation, "connect")
+                .complete(Err(EngineError::new(ErrorKind::Closed)));
+            return None;
+        };
+        let issuer = peer.issuer(Arc::clone(&attachment.sink));
+        let ticket = Ticket::new(Arc::clone(&issuer), operation as u64, "connect");
         // The legacy wire has neither: there, an operation without bytes waits for the connection alone.
         let request = if legacy { Request::Ping } else { Request::Describe };
         peer.submit(Operation {
@@ -135,7 +185,7 @@ pub fn connect(
             request,
             timeout: timeout(timeout_ms),
         });
-        Some(attachment.peers.insert((peer, owner)))
+        Some(attachment.peers.insert(Connected { peer, owner, issuer }))
     });
     // Without an endpoint the ticket has ended the operation, and no handle is as good as any.
     made.flatten().unwrap_or(f64::NAN)
@@ -145,14 +195,17 @@ pub fn connect(
 #[napi(catch_unwind)]
 pub fn describe(attachment: u32, operation: f64, peer: f64, timeout_ms: f64) {
     with(attachment, |attachment| {
-        let ticket = attachment.ticket(operation, "describe");
-        if let Some((peer, _)) = attachment.peers.get(peer) {
-            peer.submit(Operation {
-                ticket,
-                request: Request::Describe,
-                timeout: timeout(timeout_ms),
-            });
-        }
+        let Some(connected) = attachment.peers.get(peer) else {
+            return attachment
+                .ticket(operation, "describe")
+                .complete(Err(EngineError::new(ErrorKind::Closed)));
+        };
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, "describe");
+        connected.peer.submit(Operation {
+            ticket,
+            request: Request::Describe,
+            timeout: timeout(timeout_ms),
+        });
     });
 }
 
@@ -162,7 +215,7 @@ pub fn close_peer(attachment: u32, operation: f64, peer: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "close");
         match attachment.peers.remove(peer) {
-            Some((peer, _)) => peer.close(ticket),
+            Some(connected) => connected.peer.close(ticket),
             None => ticket.complete(Ok(Done::Nothing)),
         }
     });

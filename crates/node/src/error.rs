@@ -13,6 +13,7 @@ pub struct Failure {
     pub origin: String,
     pub retryable: bool,
     pub outcome: Option<String>,
+    pub entry: Option<u32>,
 }
 
 pub(crate) fn failure_of(error: &Error) -> Failure {
@@ -24,6 +25,7 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
         origin: error.kind().origin().name().to_owned(),
         retryable: error.kind().retryable(),
         outcome: error.is_outcome_unknown().then(|| "unknown".to_owned()),
+        entry: error.failed_entry(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Numeric handles that are never given out twice: a stale one finds nothing rather than somebody else's.
 
+use crate::endpoint::number;
 use slab::Slab;
 
 /// Values by handle. A handle is a place and the count of values that were ever stored, so that a place that is used
@@ -20,14 +21,15 @@ impl<T> Handles<T> {
     }
 
     pub(crate) fn insert(&mut self, value: T) -> f64 {
-        let round = self.stored % (1 << 29);
         self.stored += 1;
+        let round = self.stored % (1 << 29);
         let place = self.places.insert((round, value)) as u64;
         (round * PLACES + place) as f64
     }
 
     fn place(&self, handle: f64) -> Option<usize> {
-        let handle = handle as u64;
+        // What JavaScript's bugs make of a handle, NaN among it, is no handle.
+        let handle = number(handle)? as u64;
         let place = (handle % PLACES) as usize;
         self.places
             .get(place)

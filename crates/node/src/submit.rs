@@ -3,16 +3,17 @@
 use crate::{
     attachment::{Attachment, stage, with},
     endpoint::{number, timeout},
-    view::View,
+    view::{Numbers, View},
 };
 use memlane_engine::{
     error::{Error, ErrorKind},
-    op::{Operation, Request},
+    op::{Direction, Entry, Operation, Request, Ticket},
     region::span::Span,
 };
 use napi_derive::napi;
+use std::sync::Arc;
 
-/// Hands an operation to a peer. A handle that is gone ends it with `ERR_CLOSED`, by the ticket that is dropped.
+/// Hands an operation to a peer. A handle that is gone ends it with `ERR_CLOSED`.
 fn submit(
     attachment: &mut Attachment,
     operation: f64,
@@ -21,15 +22,19 @@ fn submit(
     timeout_ms: f64,
     request: Result<Request, Error>,
 ) {
-    let ticket = attachment.ticket(operation, name);
-    match (request, attachment.peers.get(peer)) {
-        (Ok(request), Some((peer, _))) => peer.submit(Operation {
+    let Some(connected) = attachment.peers.get(peer) else {
+        return attachment
+            .ticket(operation, name)
+            .complete(Err(Error::new(ErrorKind::Closed)));
+    };
+    let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, name);
+    match request {
+        Ok(request) => connected.peer.submit(Operation {
             ticket,
             request,
             timeout: timeout(timeout_ms),
         }),
-        (Err(error), _) => ticket.complete(Err(error)),
-        (_, None) => {}
+        Err(error) => ticket.complete(Err(error)),
     }
 }
 
@@ -145,5 +150,136 @@ pub fn send_region(
         let range = local(attachment, region, offset, length);
         let request = range.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
         submit(attachment, operation, "send", peer, timeout_ms, request);
+    });
+}
+
+/// Writes a range of a region, or with a region below zero the memory that was staged under the operation, and tells the
+/// peer by a message with this tag once it is applied.
+#[napi(catch_unwind)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a call of numbers costs a third of one with an object"
+)]
+pub fn write_notify(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    region: f64,
+    region_offset: f64,
+    remote_address: f64,
+    length: f64,
+    tag: f64,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let from = if region < 0.0 {
+            staged(attachment, operation, region_offset, length)
+        } else {
+            local(attachment, region, region_offset, length)
+        };
+        let request = from.and_then(|from| Ok((from, address(remote_address)?, address(tag)?)));
+        let Some(connected) = attachment.peers.get(peer) else {
+            return attachment
+                .ticket(operation, "write")
+                .complete(Err(Error::new(ErrorKind::Closed)));
+        };
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, "write");
+        match request {
+            Ok((from, addr, tag)) => connected
+                .peer
+                .write_and_notify(ticket, addr, from, tag, timeout(timeout_ms)),
+            Err(error) => ticket.complete(Err(error)),
+        }
+    });
+}
+
+/// Numbers per entry of a list: region, offset in it, remote address, length.
+const ENTRY_FIELDS: usize = 4;
+
+/// Reads (1) or writes (2) a list of ranges as one operation: four numbers an entry, which are region, offset in it, remote
+/// address and length. A region below zero is the memory that was staged under the operation.
+#[napi(catch_unwind)]
+pub fn transfer_list(
+    attachment: u32,
+    operation: f64,
+    peer: f64,
+    opcode: u32,
+    #[napi(ts_arg_type = "Float64Array")] entries: Numbers,
+    timeout_ms: f64,
+) {
+    with(attachment, |attachment| {
+        let (name, direction) = if opcode == 1 {
+            ("read", Direction::Read)
+        } else {
+            ("write", Direction::Write)
+        };
+        let entry = |fields: &[f64]| {
+            let &[region, offset, remote_address, length] = fields else {
+                return Err(Error::new(ErrorKind::Internal));
+            };
+            let span = if region < 0.0 {
+                staged(attachment, operation, offset, length)
+            } else {
+                local(attachment, region, offset, length)
+            };
+            Ok(Entry {
+                addr: address(remote_address)?,
+                span: span?,
+            })
+        };
+        let entries: Result<Vec<_>, _> = entries.values().chunks(ENTRY_FIELDS).map(entry).collect();
+        let Some(connected) = attachment.peers.get(peer) else {
+            return attachment
+                .ticket(operation, name)
+                .complete(Err(Error::new(ErrorKind::Closed)));
+        };
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, name);
+        match entries {
+            Ok(entries) => connected
+                .peer
+                .submit_list(ticket, direction, entries, timeout(timeout_ms)),
+            Err(error) => ticket.complete(Err(error)),
+        }
+    });
+}
+
+/// A range of the memory that was staged under the operation.
+fn staged(attachment: &Attachment, operation: f64, offset: f64, length: f64) -> Result<Span, Error> {
+    let memory = attachment
+        .staged
+        .get(&(operation as u64))
+        .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+    let range = number(offset)
+        .zip(number(length))
+        .and_then(|(offset, length)| Span::whole(Arc::clone(memory)).slice(offset, length));
+    range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))
+}
+
+/// Private memory for an operation that is about to be issued; false when the system has none.
+#[napi(catch_unwind)]
+pub fn stage_bytes(attachment: u32, operation: f64, length: f64) -> bool {
+    let staged = with(attachment, |attachment| {
+        number(length).map(|length| stage(attachment, operation, length).is_ok())
+    });
+    staged.flatten().unwrap_or(false)
+}
+
+/// Copies JavaScript's bytes into the memory that was staged under the operation.
+#[napi(catch_unwind)]
+pub fn stage_in(attachment: u32, operation: f64, offset: f64, #[napi(ts_arg_type = "Uint8Array")] view: View) {
+    with(attachment, |attachment| {
+        if let (Some(memory), Some(offset)) = (attachment.staged.get(&(operation as u64)), number(offset)) {
+            view.empty(memory, offset);
+        }
+    });
+}
+
+/// Copies from the memory that was staged under the operation into a view; it stays staged.
+#[napi(catch_unwind)]
+pub fn stage_out(attachment: u32, operation: f64, offset: f64, #[napi(ts_arg_type = "Uint8Array")] view: View) {
+    with(attachment, |attachment| {
+        if let (Some(memory), Some(offset)) = (attachment.staged.get(&(operation as u64)), number(offset)) {
+            view.fill(memory, offset);
+        }
     });
 }

@@ -6,7 +6,7 @@ use napi::{
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     sys,
 };
-use std::{io, ptr, sync::Arc};
+use std::{ffi::c_void, io, ptr, ptr::NonNull, sync::Arc};
 
 /// A `Uint8Array` argument. It must not outlive the call that it came with: JavaScript may detach it right after.
 pub struct View {
@@ -22,6 +22,15 @@ impl View {
         // worker may write the bytes meanwhile if they are shared; the copy then has some of each.
         unsafe { memory.copy_in_raw(0, self.bytes, self.len) };
         Ok(Span::whole(memory))
+    }
+
+    /// Copies it into the memory as far as both go.
+    pub(crate) fn empty(&self, to: &Arc<Memory>, offset: usize) {
+        let count = self.len.min(to.len().saturating_sub(offset));
+        if count > 0 {
+            // SAFETY: as in `copied`; count is at most the view's length.
+            unsafe { to.copy_in_raw(offset, self.bytes, count) };
+        }
     }
 
     /// Fills it from the memory as far as both go; says how far.
@@ -49,26 +58,75 @@ impl ValidateNapiValue for View {}
 
 impl FromNapiValue for View {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
-        let (mut kind, mut len, mut bytes) = (0, 0, ptr::null_mut());
-        // SAFETY: env and value come from Node with this call; the out pointers are locals, the others may be null. A
-        // value that is no typed array is an error status.
-        let status = unsafe {
-            sys::napi_get_typedarray_info(
-                env,
-                value,
-                &raw mut kind,
-                &raw mut len,
-                &raw mut bytes,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
-        };
-        if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
-            return Err(Error::new(Status::InvalidArg, "a Uint8Array is wanted"));
-        }
+        // SAFETY: env and value come from Node with this call.
+        let (bytes, len) = unsafe { typed_array(env, value, sys::TypedarrayType::uint8_array)? };
         Ok(Self {
             bytes: bytes.cast(),
-            len: if bytes.is_null() { 0 } else { len },
+            len,
         })
     }
+}
+
+/// A `Float64Array` argument, copied: what JavaScript does to it afterwards changes nothing.
+pub struct Numbers(Vec<f64>);
+
+impl Numbers {
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+impl TypeName for Numbers {
+    fn type_name() -> &'static str {
+        "Float64Array"
+    }
+
+    fn value_type() -> napi::ValueType {
+        napi::ValueType::Object
+    }
+}
+
+impl ValidateNapiValue for Numbers {}
+
+impl FromNapiValue for Numbers {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: env and value come from Node with this call.
+        let (bytes, len) = unsafe { typed_array(env, value, sys::TypedarrayType::float64_array)? };
+        let mut numbers = vec![0.0; len];
+        if len > 0 {
+            // SAFETY: Node gave `len` doubles at `bytes`, aligned as a Float64Array is, for the time of this call, and
+            // `numbers` has room for them. Memmove and not a slice: a worker may write them meanwhile if they are shared.
+            unsafe { ptr::copy(bytes.cast::<f64>(), numbers.as_mut_ptr(), len) };
+        }
+        Ok(Self(numbers))
+    }
+}
+
+/// First byte and number of elements of a typed array of that kind.
+///
+/// # Safety
+/// `env` and `value` must come from Node with the call that is running.
+unsafe fn typed_array(env: sys::napi_env, value: sys::napi_value, wanted: i32) -> Result<(*mut c_void, usize)> {
+    let (mut kind, mut len, mut bytes) = (0, 0, ptr::null_mut());
+    // SAFETY: the caller's promise; the out pointers are locals, the others may be null. A value that is no typed array
+    // is an error status.
+    let status = unsafe {
+        sys::napi_get_typedarray_info(
+            env,
+            value,
+            &raw mut kind,
+            &raw mut len,
+            &raw mut bytes,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    if status != sys::Status::napi_ok || kind != wanted {
+        return Err(Error::new(Status::InvalidArg, "another typed array is wanted"));
+    }
+    Ok(if bytes.is_null() {
+        (NonNull::dangling().as_ptr(), 0)
+    } else {
+        (bytes, len)
+    })
 }

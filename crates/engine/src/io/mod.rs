@@ -15,6 +15,7 @@ use raw::{RecvSegment, SendSegment};
 use std::{
     io,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Most bytes of a body that one system call moves: calls of 1 MiB beat smaller ones, and larger ones gain nothing.
@@ -22,6 +23,9 @@ pub(crate) const CALL_BYTES: usize = 1 << 20;
 
 /// Bytes that a connection moves before it lets the others on its thread have a turn.
 pub(crate) const TURN_BYTES: usize = 8 << 20;
+
+/// A connection on which nothing has moved for so long gives its buffers back.
+pub(crate) const AT_REST: Duration = Duration::from_secs(1);
 
 /// A byte stream under a connection. One task polls it, for both directions.
 pub(crate) trait Transport: Send + Sync + Unpin + 'static {

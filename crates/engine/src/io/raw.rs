@@ -15,11 +15,6 @@ pub(crate) struct RecvSegment<'a>(libc::iovec, PhantomData<&'a mut [u8]>);
 #[derive(Clone, Copy)]
 pub(crate) struct SendSegment<'a>(libc::iovec, PhantomData<&'a [u8]>);
 
-// SAFETY: a segment is a borrow of a `&mut [u8]` or of a `Span`, and both may be used from any thread.
-unsafe impl Send for RecvSegment<'_> {}
-// SAFETY: as above, for `&[u8]` and `&Span`.
-unsafe impl Send for SendSegment<'_> {}
-
 fn iovec(base: *mut u8, len: usize) -> libc::iovec {
     libc::iovec {
         iov_base: base.cast(),
@@ -109,6 +104,25 @@ pub(crate) fn send(socket: RawFd, segments: &[SendSegment<'_>]) -> io::Result<us
 pub(crate) fn shutdown_write(socket: RawFd) {
     // SAFETY: no memory is passed; a closed or foreign descriptor is an error, not a fault.
     unsafe { libc::shutdown(socket, libc::SHUT_WR) };
+}
+
+/// Lets the system find out within half a minute that the other host is gone, also while nothing is being sent. A system
+/// that knows one of the options not keeps its own default.
+pub(crate) fn keep_alive(socket: RawFd) {
+    #[cfg(target_vendor = "apple")]
+    const IDLE: libc::c_int = libc::TCP_KEEPALIVE;
+    #[cfg(not(target_vendor = "apple"))]
+    const IDLE: libc::c_int = libc::TCP_KEEPIDLE;
+    set(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1);
+    for (option, value) in [(IDLE, 10), (libc::TCP_KEEPINTVL, 5), (libc::TCP_KEEPCNT, 4)] {
+        set(socket, libc::IPPROTO_TCP, option, value);
+    }
+}
+
+fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the option's value is an int that lives during the call, and its length is given.
+    unsafe { libc::setsockopt(socket, level, option, (&raw const value).cast(), length) };
 }
 
 fn header(segments: *mut libc::iovec, count: usize) -> libc::msghdr {

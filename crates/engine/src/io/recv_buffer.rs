@@ -10,7 +10,7 @@ use std::{
 const LEAST: usize = 4 << 10;
 const MOST: usize = 256 << 10;
 
-/// A window of bytes over storage that grows while it keeps filling up, and goes back to nothing when it is idle.
+/// A window of bytes over storage that grows while it keeps filling up, and is freed when its connection comes to rest.
 #[derive(Debug, Default)]
 pub(crate) struct RecvBuffer {
     storage: Vec<u8>,
@@ -34,9 +34,14 @@ impl RecvBuffer {
         }
     }
 
-    /// Frees the storage of an empty buffer, for a connection that goes to sleep.
+    /// Whether it holds memory that a connection at rest has no use for.
+    pub(crate) fn can_rest(&self) -> bool {
+        self.len() == 0 && !self.storage.is_empty()
+    }
+
+    /// Frees the storage of an empty buffer, for a connection at rest.
     pub(crate) fn rest(&mut self) {
-        if self.len() == 0 && self.storage.len() > LEAST {
+        if self.can_rest() {
             self.storage = Vec::new();
         }
     }

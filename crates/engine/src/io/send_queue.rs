@@ -17,6 +17,9 @@ const MOST_BODIES: usize = 4;
 /// Bytes of frames and small bodies that wait at once.
 const MOST_BUFFERED: usize = 256 << 10;
 
+/// A chunk of frames is closed when it holds so much; the next frames begin another.
+const CHUNK_BYTES: usize = 48 << 10;
+
 /// Frames and bodies on their way out of one connection. Positions count bytes since the connection began.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue {
@@ -115,7 +118,8 @@ impl SendQueue {
     }
 
     fn tail(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.chunks.back(), Some(Chunk::Bytes { .. })) {
+        // A chunk that is full enough takes no more: a reader that never catches up would keep it growing for ever.
+        if !matches!(self.chunks.back(), Some(Chunk::Bytes { bytes, .. }) if bytes.len() < CHUNK_BYTES) {
             let bytes = std::mem::take(&mut self.spare);
             self.chunks.push_back(Chunk::Bytes { bytes, at: 0 });
         }
@@ -173,5 +177,33 @@ impl SendQueue {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_never_catches_up_costs_no_more_than_what_it_has_not_read() {
+        let mut queue = SendQueue::default();
+        queue.push(&[0; 10_000]);
+        for _ in 0..10_000 {
+            queue.push(&[0; 8192]);
+            queue.advance(8192);
+        }
+        let held: usize = queue
+            .chunks
+            .iter()
+            .map(|chunk| match chunk {
+                Chunk::Bytes { bytes, .. } => bytes.capacity(),
+                Chunk::Body { .. } => 0,
+            })
+            .sum();
+        assert!(
+            held < 512 << 10,
+            "{held} bytes are held for {} that are pending",
+            queue.pending()
+        );
     }
 }

@@ -25,6 +25,7 @@ impl TcpTransport {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Headers and answers are gathered already; waiting for more would cost 40 ms. A refusal costs only that.
         let _ = stream.set_nodelay(true);
+        raw::keep_alive(stream.as_raw_fd());
         Self(stream)
     }
 }

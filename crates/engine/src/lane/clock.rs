@@ -1,10 +1,10 @@
 //! A lane's deadlines: dialling, handshake, operations, progress, idleness. One timer for all of them.
 
-use super::{End, Lane, Link, queue::GiveUp, read::Incoming};
+use super::{End, Lane, Link, giving_up::GiveUp, read::Incoming};
 use crate::{
     config::millis,
     error::{Error, ErrorKind},
-    io::Transport,
+    io::{AT_REST, Transport},
 };
 use std::{
     future::Future,
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 impl<T: Transport> Lane<T> {
     /// When something has to be done if nothing happens until then.
     fn deadline(&self) -> Instant {
-        let limits = &self.target.limits;
+        let limits = &self.limits;
         let own = match (&self.link, &self.incoming) {
             (Link::Dialling(_), _) => self.began + millis(limits.connect_timeout),
             (_, Incoming::Preface) => self.began + millis(limits.handshake_timeout),
@@ -31,6 +31,10 @@ impl<T: Transport> Lane<T> {
         loop {
             let deadline = self.deadline();
             let now = Instant::now();
+            let rest_at = self.moved + AT_REST;
+            if self.rx.can_rest() && rest_at <= now {
+                self.rx.rest();
+            }
             if deadline <= now {
                 self.too_late(now)?;
                 // What it took or let go of may be work for the next turn.
@@ -38,13 +42,17 @@ impl<T: Transport> Lane<T> {
                 return Ok(());
             }
             // The timer only ever moves forward when it has fired: deadlines that move with every byte cost nothing.
+            let deadline = if self.rx.can_rest() {
+                deadline.min(rest_at)
+            } else {
+                deadline
+            };
             if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {
                 self.sleep.as_mut().reset(deadline);
             }
             match self.sleep.as_mut().poll(cx) {
                 Poll::Pending => return Ok(()),
-                // Nothing has happened for a while: a good moment to give memory back.
-                Poll::Ready(()) => self.rx.rest(),
+                Poll::Ready(()) => {}
             }
         }
     }
@@ -96,7 +104,8 @@ impl<T: Transport> Lane<T> {
             .filter(|one| one.waiter.is_some())
             .filter_map(|one| one.deadline)
             .min();
-        [waiting, leaving, self.queue.earliest_deadline()]
+        let bulk = self.bulk.as_ref().and_then(|bulk| bulk.queue().earliest_deadline());
+        [waiting, leaving, bulk, self.queue.earliest_deadline()]
             .into_iter()
             .flatten()
             .min()

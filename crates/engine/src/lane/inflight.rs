@@ -1,5 +1,6 @@
 //! Requests whose answer is outstanding: from a sequence to whoever waits, each exactly once. No I/O.
 
+use super::queue::TINY_BYTES;
 use crate::{op::Waiter, region::span::Span};
 use memlane_wire::Opcode;
 use std::collections::VecDeque;
@@ -17,6 +18,16 @@ pub(crate) struct Slot {
     /// Position in the outgoing stream behind the request's last byte.
     pub(crate) end: u64,
     pub(crate) deadline: Option<Instant>,
+}
+
+impl Slot {
+    fn window_bytes(&self) -> u64 {
+        if self.opcode != Opcode::Send && self.len > TINY_BYTES as u64 {
+            self.len
+        } else {
+            0
+        }
+    }
 }
 
 /// What a peer did that the protocol has no room for.
@@ -44,14 +55,14 @@ pub(crate) struct InFlight {
     /// `None` is answered already.
     slots: VecDeque<Option<Slot>>,
     open: usize,
-    bytes: u64,
+    window_bytes: u64,
     sends: usize,
 }
 
 impl InFlight {
     pub(crate) fn push(&mut self, slot: Slot) {
         self.open += 1;
-        self.bytes += slot.len;
+        self.window_bytes += slot.window_bytes();
         self.sends += usize::from(slot.opcode == Opcode::Send);
         self.slots.push_back(Some(slot));
     }
@@ -61,9 +72,9 @@ impl InFlight {
         self.open
     }
 
-    /// Bytes that they move.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Bytes that they move and that keep others waiting.
+    pub(crate) fn window_bytes(&self) -> u64 {
+        self.window_bytes
     }
 
     /// Whether every one of them is a SEND, whose answer may rightly take its time.
@@ -103,7 +114,7 @@ impl InFlight {
     fn remove(&mut self, index: usize) -> Option<Slot> {
         let slot = self.slots.get_mut(index)?.take()?;
         self.open -= 1;
-        self.bytes -= slot.len;
+        self.window_bytes -= slot.window_bytes();
         self.sends -= usize::from(slot.opcode == Opcode::Send);
         while let Some(None) = self.slots.front() {
             self.slots.pop_front();
@@ -118,7 +129,7 @@ impl InFlight {
 
     /// Everything that is outstanding, for a lane that ends.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Slot> {
-        (self.open, self.bytes, self.sends) = (0, 0, 0);
+        (self.open, self.window_bytes, self.sends) = (0, 0, 0);
         std::mem::take(&mut self.slots).into_iter().flatten()
     }
 }
@@ -155,7 +166,7 @@ mod tests {
         assert_eq!(table.answer(3, true, 100).err(), Some(Violation::UnknownSequence));
         assert!(table.answer(1, true, 100).is_ok());
         assert!(table.answer(2, true, 100).is_ok());
-        assert_eq!((table.len(), table.bytes()), (0, 0));
+        assert_eq!((table.len(), table.window_bytes()), (0, 0));
     }
 
     #[test]

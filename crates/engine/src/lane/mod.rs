@@ -1,41 +1,54 @@
 //! One connection that we dialled: operations in, requests out, answers back, each operation ended exactly once.
 //!
 //! A lane is one task, polled like a session: it takes commands, writes requests as far as the socket takes them, reads
-//! answers meanwhile, and sleeps when nothing moves. `queue` holds what is not on the wire yet, `inflight` what is;
+//! answers meanwhile, and sleeps when nothing moves. `queue` and `bulk` hold what is not on the wire yet, `inflight` what is;
 //! `write` and `read` are the two directions, `giving_up` is every way to end early.
 
+pub(crate) mod bulk;
 mod clock;
-mod giving_up;
+pub(crate) mod giving_up;
 pub(crate) mod inflight;
 pub(crate) mod queue;
 mod read;
 mod write;
 
 use crate::{
+    config::Limits,
     error::{Error, ErrorKind},
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
     mailbox::Mailbox,
     op::{Operation, OperationKey, Remote},
-    target::Target,
+    stats::Stats,
 };
+use bulk::Membership;
+use giving_up::GiveUp;
 use inflight::InFlight;
-use memlane_wire::Mode;
-use queue::{GiveUp, Queue};
+use memlane_wire::{Mode, Preface};
+use queue::{Piece, Queue};
 use read::Incoming;
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
 use write::Departure;
 
 /// What a lane is told.
 #[derive(Debug)]
 pub(crate) enum Command {
     Submit(Operation),
+    /// Requests of an operation of several parts.
+    Pieces(Vec<Piece>),
+    /// There are large operations to take pieces of.
+    Work,
     Cancel(OperationKey),
+    /// A peer is closed here: end its operations, then let go of the sender.
+    Forget(Remote, oneshot::Sender<()>),
     /// A local region is being closed and its fence waits: end what still moves its bytes.
     Revoke,
     Close,
@@ -43,6 +56,18 @@ pub(crate) enum Command {
 
 /// A connection in the making.
 pub(crate) type Dial<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+/// What a lane is made of beside its connection.
+pub(crate) struct LaneParts {
+    pub(crate) commands: Arc<Mailbox<Command>>,
+    pub(crate) mode: Mode,
+    /// What we say first on the native wire.
+    pub(crate) preface: Preface,
+    /// For a lane that carries large operations.
+    pub(crate) bulk: Option<Membership>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) stats: Arc<Stats>,
+}
 
 enum Link<T> {
     Dialling(Dial<T>),
@@ -55,9 +80,13 @@ pub(crate) struct Lane<T: Transport> {
     taken: Vec<Command>,
     link: Link<T>,
     mode: Mode,
-    remote: Remote,
-    target: Arc<Target>,
+    preface: Preface,
+    limits: Arc<Limits>,
+    stats: Arc<Stats>,
     queue: Queue,
+    bulk: Option<Membership>,
+    tiny_run: u32,
+    bulk_turn: bool,
     inflight: InFlight,
     /// Requests that end when they have left: refused ones whose body is still being sent, and on the legacy wire all
     /// but READ.
@@ -88,23 +117,29 @@ impl From<Error> for End {
 }
 
 impl<T: Transport> Lane<T> {
-    pub(crate) fn new(
-        commands: Arc<Mailbox<Command>>,
-        dial: Dial<T>,
-        mode: Mode,
-        remote: Remote,
-        target: Arc<Target>,
-    ) -> Self {
+    pub(crate) fn new(parts: LaneParts, dial: Dial<T>) -> Self {
+        let LaneParts {
+            commands,
+            mode,
+            preface,
+            bulk,
+            limits,
+            stats,
+        } = parts;
         let now = Instant::now();
-        target.stats.lanes_dialled.add(1);
+        stats.lanes_dialled.add(1);
         Self {
             commands,
             taken: Vec::new(),
             link: Link::Dialling(dial),
             mode,
-            remote,
-            target,
+            preface,
+            limits,
+            stats,
             queue: Queue::default(),
+            bulk,
+            tiny_run: 0,
+            bulk_turn: false,
             inflight: InFlight::default(),
             departures: VecDeque::new(),
             rx: RecvBuffer::default(),
@@ -158,7 +193,7 @@ impl<T: Transport> Lane<T> {
         self.moved = Instant::now();
         self.began = self.moved;
         if self.mode == Mode::Native {
-            self.tx.push(&self.target.preface()?.encode());
+            self.tx.push(&self.preface.encode());
         }
         Ok(true)
     }
@@ -169,18 +204,45 @@ impl<T: Transport> Lane<T> {
         if self.commands.take(&mut commands) {
             let now = Instant::now();
             let mut untouched = commands.drain(..);
+            let mut cancels = HashSet::new();
             while result.is_ok()
                 && let Some(command) = untouched.next()
             {
+                // Cancels that come together are looked for together; before anything else is done, because a caller
+                // may use the number of an operation that has ended for its next one.
+                if !cancels.is_empty() && !matches!(command, Command::Cancel(_)) {
+                    result = self.give_up(&GiveUp::Cancelled(&std::mem::take(&mut cancels)));
+                    if result.is_err() {
+                        self.taken = std::iter::once(command).chain(untouched).collect();
+                        return result;
+                    }
+                }
                 result = match command {
                     Command::Submit(operation) => {
-                        self.accept(operation, now);
+                        self.accept(Piece::whole(operation, now));
                         Ok(())
                     }
-                    Command::Cancel(key) => self.give_up(&GiveUp::Cancelled(&key)),
+                    Command::Pieces(pieces) => {
+                        pieces.into_iter().for_each(|piece| self.accept(piece));
+                        Ok(())
+                    }
+                    Command::Work => {
+                        let earliest = self.bulk.as_ref().and_then(|bulk| bulk.queue().earliest_deadline());
+                        self.note_deadline(earliest);
+                        Ok(())
+                    }
+                    // The sender goes with this arm, which is what its receiver waits for.
+                    Command::Forget(remote, _done) => self.give_up(&GiveUp::Closed(&remote)),
+                    Command::Cancel(key) => {
+                        cancels.insert(key);
+                        Ok(())
+                    }
                     Command::Revoke => self.give_up(&GiveUp::Revoked),
                     Command::Close => Err(Error::new(ErrorKind::Closed).into()),
                 };
+            }
+            if result.is_ok() && !cancels.is_empty() {
+                result = self.give_up(&GiveUp::Cancelled(&cancels));
             }
             if result.is_err() {
                 self.taken = untouched.collect();
@@ -191,16 +253,21 @@ impl<T: Transport> Lane<T> {
         result
     }
 
-    fn accept(&mut self, operation: Operation, now: Instant) {
-        if let Some(timeout) = operation.timeout {
-            let deadline = now + timeout;
-            self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-        }
-        self.queue.push(operation, now);
+    fn accept(&mut self, piece: Piece) {
+        self.note_deadline(piece.deadline);
+        self.queue.push(piece);
+    }
+
+    fn note_deadline(&mut self, deadline: Option<Instant>) {
+        self.earliest = [self.earliest, deadline].into_iter().flatten().min();
     }
 
     fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.inflight.len() == 0 && self.departures.is_empty() && self.incoming.is_quiet()
+        self.queue.is_empty()
+            && self.bulk.as_ref().is_none_or(|bulk| bulk.queue().is_empty())
+            && self.inflight.len() == 0
+            && self.departures.is_empty()
+            && self.incoming.is_quiet()
     }
 }
 

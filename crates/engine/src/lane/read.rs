@@ -3,7 +3,7 @@
 use super::{
     End, Lane, Link,
     inflight::{Slot, Violation},
-    write::Departure,
+    write::{Departure, count},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -159,6 +159,10 @@ impl<T: Transport> Lane<T> {
     }
 
     fn handle_preface(&mut self) -> Result<bool, Error> {
+        // The first byte that is no preface's decides, however few more of them come.
+        if Mode::sniff(self.rx.bytes()) == Some(Mode::Legacy) {
+            return Err(violation("what answers there is no memlane endpoint"));
+        }
         let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
             return Ok(false);
         };
@@ -196,8 +200,7 @@ impl<T: Transport> Lane<T> {
             Opcode::Describe => self.incoming = Incoming::DescribeLength(slot),
             Opcode::Ping => self.end(slot.waiter, Ok(Done::Nothing)),
             Opcode::Read | Opcode::Write | Opcode::Send => {
-                self.count(slot.opcode, slot.len);
-                self.end(slot.waiter, Ok(Done::Bytes(slot.len)));
+                self.moved(slot.opcode, slot.len, slot.waiter);
             }
         }
     }
@@ -237,10 +240,9 @@ impl<T: Transport> Lane<T> {
 
     fn finish_body(&mut self) -> bool {
         if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
-            self.count(Opcode::Read, slot.len);
             // The span goes first: whoever learns that the READ is done finds its memory quiet.
             drop(slot.into);
-            self.end(slot.waiter, Ok(Done::Bytes(slot.len)));
+            self.moved(Opcode::Read, slot.len, slot.waiter);
         }
         true
     }
@@ -274,13 +276,20 @@ impl<T: Transport> Lane<T> {
         Ok(true)
     }
 
+    fn moved(&self, opcode: Opcode, len: u64, waiter: Option<Waiter>) {
+        if let Some(waiter) = &waiter {
+            count(waiter, opcode, len);
+        }
+        self.end(waiter, Ok(Done::Bytes(len)));
+    }
+
     fn end(&self, waiter: Option<Waiter>, result: Result<Done, Error>) {
         if let Some(waiter) = waiter {
-            waiter.end(result, &self.remote);
+            waiter.end(result);
         }
     }
 
     pub(super) fn stalled(&self, now: Instant) -> bool {
-        now >= self.moved + crate::config::millis(self.target.limits.progress_timeout)
+        now >= self.moved + crate::config::millis(self.limits.progress_timeout)
     }
 }

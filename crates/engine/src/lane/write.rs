@@ -1,10 +1,6 @@
 //! The way out: from the queue to the socket.
 
-use super::{
-    Lane, Link,
-    inflight::Slot,
-    queue::{PIECE_BYTES, Piece},
-};
+use super::{Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
 use crate::{
     error::{Error, ErrorKind},
     io::{TURN_BYTES, Transport},
@@ -14,9 +10,12 @@ use memlane_wire::{Header, Mode, Opcode};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-/// Bytes of large operations that are on the wire at once: enough to keep both ends busy, few enough that a small
+/// Bytes of all but tiny operations that are on the wire at once: enough to keep both ends busy, few enough that a small
 /// operation's answer is not far behind.
 const WINDOW_BYTES: u64 = 4 * PIECE_BYTES as u64;
+
+/// Tiny requests that may pass before another gets its turn.
+const TINY_RUN: u32 = 64;
 
 /// A request that ends when its last byte has left, with what is known already.
 #[derive(Debug)]
@@ -31,19 +30,40 @@ impl<T: Transport> Lane<T> {
     /// Puts queued operations on the wire as far as there is room.
     pub(super) fn issue(&mut self) {
         while self.incoming.is_open() && self.send_error.is_none() && !self.tx.is_full() && !self.tx.has_body() {
-            let bulk_may_go = self.inflight.bytes() < WINDOW_BYTES;
-            let Some(piece) = self.queue.next(bulk_may_go, &self.remote) else {
-                return;
-            };
+            let Some(piece) = self.next_piece() else { return };
             self.put(piece);
         }
+    }
+
+    /// Tiny operations first, but after so many of them others have their turn; those wait for room on the wire, and the
+    /// large ones among them take turns with the rest.
+    fn next_piece(&mut self) -> Option<Piece> {
+        let has_room = self.inflight.window_bytes() < WINDOW_BYTES;
+        if (self.tiny_run < TINY_RUN || !has_room)
+            && let Some(piece) = self.queue.next()
+        {
+            self.tiny_run += 1;
+            return Some(piece);
+        }
+        if !has_room {
+            return None;
+        }
+        self.tiny_run = 0;
+        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue());
+        self.bulk_turn = !self.bulk_turn;
+        let piece = if self.bulk_turn {
+            bulk.and_then(|bulk| bulk.next()).or_else(|| self.queue.next_roomy())
+        } else {
+            self.queue.next_roomy().or_else(|| bulk.and_then(|bulk| bulk.next()))
+        };
+        piece.or_else(|| self.queue.next())
     }
 
     fn put(&mut self, piece: Piece) {
         let len = piece.span.as_ref().map_or(0, |span| span.len() as u64);
         // The legacy wire has no answer to nothing; only an empty message is worth a header there.
         if self.mode == Mode::Legacy && len == 0 && piece.opcode != Opcode::Send {
-            return piece.waiter.end(Ok(Done::Bytes(0)), &self.remote);
+            return piece.waiter.end(Ok(Done::Bytes(0)));
         }
         self.tx.push(&Header::new(piece.opcode, len, piece.addr).encode());
         let mut into = None;
@@ -51,10 +71,10 @@ impl<T: Transport> Lane<T> {
             Opcode::Read => into = piece.span,
             _ => piece.span.into_iter().for_each(|span| self.tx.push_body(span)),
         }
-        let (end, waiter) = (self.tx.queued(), Some(piece.waiter));
+        let end = self.tx.queued();
         if self.mode == Mode::Legacy && piece.opcode != Opcode::Read {
-            self.count(piece.opcode, len);
-            let result = Ok(Done::Bytes(len));
+            count(&piece.waiter, piece.opcode, len);
+            let (waiter, result) = (Some(piece.waiter), Ok(Done::Bytes(len)));
             return self.departures.push_back(Departure {
                 end,
                 waiter,
@@ -64,7 +84,7 @@ impl<T: Transport> Lane<T> {
         }
         self.inflight.push(Slot {
             opcode: piece.opcode,
-            waiter,
+            waiter: Some(piece.waiter),
             into,
             len,
             end,
@@ -96,19 +116,23 @@ impl<T: Transport> Lane<T> {
             .front()
             .is_some_and(|departure| departure.end <= self.tx.sent())
             && let Some(departure) = self.departures.pop_front()
-            && let Some(waiter) = departure.waiter
         {
-            waiter.end(departure.result, &self.remote);
+            if let Some(waiter) = departure.waiter {
+                waiter.end(departure.result);
+            }
         }
     }
+}
 
-    pub(super) fn count(&self, opcode: Opcode, len: u64) {
-        let stats = &self.target.stats;
-        match opcode {
-            Opcode::Read => stats.bytes_read.add(len),
-            Opcode::Write => stats.bytes_written.add(len),
-            Opcode::Send => stats.bytes_sent.add(len),
-            Opcode::Describe | Opcode::Ping => {}
-        }
+/// Counts bytes that were moved for an operation, with the endpoint that issued it.
+pub(super) fn count(waiter: &Waiter, opcode: Opcode, len: u64) {
+    let Some(stats) = waiter.remote().map(|remote| &remote.stats) else {
+        return;
+    };
+    match opcode {
+        Opcode::Read => stats.bytes_read.add(len),
+        Opcode::Write => stats.bytes_written.add(len),
+        Opcode::Send => stats.bytes_sent.add(len),
+        Opcode::Describe | Opcode::Ping => {}
     }
 }

@@ -176,3 +176,25 @@ async fn closing_fails_what_is_posted_and_refuses_what_comes() {
     assert_eq!(f.post(8, None).0.wait().await.unwrap_err().kind(), ErrorKind::Closed);
     assert!(matches!(f.receives.arrive(1, 1, &f.sender), Arrival::Closed));
 }
+
+#[tokio::test]
+async fn a_receive_that_was_given_up_while_its_message_came_in_takes_no_other() {
+    let f = fixture(Limits::default());
+    let (given_up, key) = f.post(8, None);
+    let Arrival::Matched(posted) = f.receives.arrive(1, 4, &f.sender) else {
+        panic!()
+    };
+    assert!(f.receives.cancel(&key));
+    f.receives.put_back(posted);
+    assert_eq!(given_up.wait().await.unwrap_err().kind(), ErrorKind::Aborted);
+    assert!(matches!(f.receives.arrive(1, 4, &f.sender), Arrival::Keep(_)));
+    // One whose message does come whole ends with it, whatever was asked meanwhile.
+    let (too_late, key) = f.post(8, Some(9));
+    let Arrival::Matched(posted) = f.receives.arrive(9, 4, &f.sender) else {
+        panic!()
+    };
+    assert!(f.receives.cancel(&key));
+    f.receives.complete(posted, 9, 4, &f.sender.from);
+    assert_eq!(tag_of(too_late).await, 9);
+    assert!(!f.receives.cancel(&key));
+}

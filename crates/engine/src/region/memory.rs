@@ -35,6 +35,9 @@ unsafe impl Sync for Memory {}
 
 const HUGE_PAGE: usize = 2 << 20;
 
+/// From this size on, private memory is a mapping of its own and not a block of the heap.
+const LAZY_BYTES: usize = 1 << 20;
+
 impl Memory {
     /// Page-aligned, zeroed memory between two guard pages, every page present: what a region is made of.
     ///
@@ -43,6 +46,14 @@ impl Memory {
     /// # Errors
     /// What the kernel says when it has no such memory; `InvalidInput` for a length that no mapping can have.
     pub fn mapped(len: usize) -> io::Result<Arc<Self>> {
+        let (memory, body) = Self::reserve(len)?;
+        memory.populate(body)?;
+        Ok(Arc::new(memory))
+    }
+
+    /// An accessible mapping between guard pages whose pages come, zeroed, when they are first touched; and its length
+    /// in whole pages.
+    fn reserve(len: usize) -> io::Result<(Self, usize)> {
         let page = page_size();
         let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
         let body = len
@@ -76,8 +87,8 @@ impl Memory {
             return Err(invalid());
         };
         let lead = (start.as_ptr() as usize + page).next_multiple_of(align) - start.as_ptr() as usize;
-        // SAFETY: lead is at most align + page - 1 rounded to a page and lead + body + page <= total, since start is
-        // page-aligned: the pointer stays inside the mapping.
+        // SAFETY: start is page-aligned, so that lead is at least a page and at most align, and lead + body + page is at
+        // most total: the pointer stays inside the mapping, with a guard page on either side of the body.
         let base = unsafe { start.add(lead) };
         let memory = Self {
             base,
@@ -85,24 +96,26 @@ impl Memory {
             backing: Backing::Mapped { start, total },
             gate: Gate::default(),
         };
-        memory.populate(body)?;
-        Ok(Arc::new(memory))
-    }
-
-    fn populate(&self, body: usize) -> io::Result<()> {
-        let address = self.base.as_ptr().cast::<libc::c_void>();
-        // SAFETY: base..base + body lies inside the mapping that `mapped` has just made.
+        let address = base.as_ptr().cast::<libc::c_void>();
+        // SAFETY: base..base + body lies inside the mapping made above.
         if unsafe { libc::mprotect(address, body, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
             return Err(io::Error::last_os_error());
         }
         #[cfg(target_os = "linux")]
+        // SAFETY: same range; both are advice about pages that we own, and a refusal changes nothing.
+        unsafe {
+            libc::madvise(address, body, libc::MADV_DONTFORK);
+            libc::madvise(address, body, libc::MADV_HUGEPAGE);
+        }
+        Ok((memory, body))
+    }
+
+    fn populate(&self, body: usize) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
         {
-            // SAFETY: same range; both are advice about pages that we own, and a refusal changes nothing.
-            unsafe {
-                libc::madvise(address, body, libc::MADV_DONTFORK);
-                libc::madvise(address, body, libc::MADV_HUGEPAGE);
-            }
-            // SAFETY: same range; populating writes nothing that a read of fresh zero pages would not show.
+            let address = self.base.as_ptr().cast::<libc::c_void>();
+            // SAFETY: the range that `reserve` made accessible; populating writes nothing that a read of fresh zero
+            // pages would not show.
             if unsafe { libc::madvise(address, body, libc::MADV_POPULATE_WRITE) } == 0 {
                 return Ok(());
             }
@@ -119,20 +132,26 @@ impl Memory {
         Ok(())
     }
 
-    /// Zeroed bytes of the process heap, for one operation's private copy.
+    /// Zeroed bytes for one operation's private copy. Large ones cost nothing until they are touched, which the I/O
+    /// thread does: whoever asks for them may be the event loop.
     ///
     /// # Errors
-    /// `OutOfMemory` when the heap has no such block.
+    /// What the kernel says, or `OutOfMemory`, when there is no such memory.
     pub fn private(len: usize) -> io::Result<Arc<Self>> {
+        if len >= LAZY_BYTES {
+            return Self::reserve(len).map(|(memory, _)| Arc::new(memory));
+        }
+        let gate = Gate::default();
         if len == 0 {
             return Ok(Arc::new(Self {
                 base: NonNull::dangling(),
                 len: 0,
                 backing: Backing::Empty,
-                gate: Gate::default(),
+                gate,
             }));
         }
-        let layout = std::alloc::Layout::from_size_align(len, 64).map_err(|_| io::ErrorKind::InvalidInput)?;
+        // An alignment that the allocator gives anyway: with a larger one it would fill the block with zeros by hand.
+        let layout = std::alloc::Layout::from_size_align(len, 16).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: the layout has a size above zero.
         let base = unsafe { std::alloc::alloc_zeroed(layout) };
         let base = NonNull::new(base).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -140,7 +159,7 @@ impl Memory {
             base,
             len,
             backing: Backing::Heap(layout),
-            gate: Gate::default(),
+            gate,
         }))
     }
 

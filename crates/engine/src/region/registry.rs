@@ -6,7 +6,10 @@ use memlane_wire::Status;
 use parking_lot::RwLock;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Longest name of a region in bytes of UTF-8.
@@ -16,6 +19,8 @@ const NAME_MAX: usize = 255;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     table: RwLock<Table>,
+    /// Counts what changes the list of regions.
+    generation: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +60,7 @@ impl Registry {
         }
         table.by_name.insert(name.into(), address);
         table.by_address.insert(address, Arc::clone(&region));
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(region)
     }
 
@@ -92,12 +98,18 @@ impl Registry {
         let mut table = self.table.write();
         if table.by_address.remove(&region.address).is_some() {
             table.by_name.remove(&region.name);
+            self.generation.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Resolves when nobody holds a span of the closed region any more: the fence.
     pub(crate) async fn fenced(region: Arc<Region>) {
         region.memory.gate().emptied().await;
+    }
+
+    /// Changes whenever the list of regions does.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// The open regions, by address.

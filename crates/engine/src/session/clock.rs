@@ -4,7 +4,10 @@
 //! deadline moved sleeps on.
 
 use super::{End, Phase, Session};
-use crate::{config::millis, io::Transport};
+use crate::{
+    config::millis,
+    io::{AT_REST, Transport},
+};
 use std::{
     future::Future,
     task::{Context, Poll},
@@ -69,6 +72,10 @@ impl<T: Transport> Session<T> {
         loop {
             let deadline = self.deadline();
             let now = Instant::now();
+            let rest_at = self.clock.moved + AT_REST;
+            if self.rx.can_rest() && rest_at <= now {
+                self.rx.rest();
+            }
             if deadline <= now {
                 self.too_late(now)?;
                 // What it decided is to be sent in the next turn.
@@ -76,13 +83,17 @@ impl<T: Transport> Session<T> {
                 return Ok(());
             }
             // A timer that is set too early fires once for nothing; one that is set too late would be a lie.
+            let deadline = if self.rx.can_rest() {
+                deadline.min(rest_at)
+            } else {
+                deadline
+            };
             if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {
                 self.sleep.as_mut().reset(deadline);
             }
             match self.sleep.as_mut().poll(cx) {
                 Poll::Pending => return Ok(()),
-                // Nothing has happened for a while: a good moment to give memory back.
-                Poll::Ready(()) => self.rx.rest(),
+                Poll::Ready(()) => {}
             }
         }
     }

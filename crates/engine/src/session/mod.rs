@@ -135,6 +135,7 @@ impl<T: Transport> Session<T> {
                 break;
             }
             if moved >= TURN_BYTES {
+                self.clock.note(true);
                 cx.waker().wake_by_ref();
                 return Ok(Poll::Pending);
             }
@@ -210,7 +211,7 @@ impl<T: Transport> Session<T> {
         }
         match &mut self.phase {
             Phase::Closing { since, farewell_sent } => {
-                if self.mode == Mode::Legacy || self.ended {
+                if self.ended {
                     return Err(End);
                 }
                 if !*farewell_sent {
@@ -219,7 +220,13 @@ impl<T: Transport> Session<T> {
                 }
                 Ok(())
             }
-            Phase::Header if self.ended && (self.kept.is_empty() || self.mode == Mode::Legacy) => Err(End),
+            Phase::Header if self.ended && self.rx.len() < Header::LEN => {
+                if self.kept.is_empty() || self.mode == Mode::Legacy {
+                    Err(End)
+                } else {
+                    Ok(())
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -254,7 +261,7 @@ impl<T: Transport> Session<T> {
                 self.answer(sequence, status);
                 // The legacy wire has one way to say that a message found no receive.
                 if self.mode == Mode::Legacy && status == Status::NoReceive {
-                    return Err(End);
+                    self.close_after_answers();
                 }
             }
         }

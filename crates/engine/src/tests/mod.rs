@@ -1,5 +1,7 @@
 //! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
 
+mod fence;
+mod links;
 mod pipe;
 mod support;
 mod tcp;

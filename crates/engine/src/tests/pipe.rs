@@ -5,9 +5,13 @@ use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     io::pipe::{Behaviour, Pipe, pipe},
-    lane::{Command, Dial, Lane},
+    lane::{
+        Command, Dial, Lane, LaneParts,
+        bulk::{Bulk, BulkQueue},
+        giving_up::GiveUp,
+    },
     mailbox::Mailbox,
-    op::{Done, Operation, OperationKey, Remote, Request, channel},
+    op::{Done, Operation, OperationKey, Request, channel},
     recv::Posted,
     region::{Access, Region, memory::Memory, span::Span},
     session::Session,
@@ -22,6 +26,7 @@ struct Wired {
     target: Arc<Target>,
     region: Arc<Region>,
     commands: Arc<Mailbox<Command>>,
+    bulk: Arc<BulkQueue>,
     lane: JoinHandle<()>,
     session: JoinHandle<()>,
 }
@@ -29,28 +34,36 @@ struct Wired {
 const REGION: usize = 3 << 20;
 
 fn wired(mode: Mode, there: Behaviour, back: Behaviour) -> Wired {
-    let (target, initiator) = (
-        Target::new(Limits::default()).unwrap(),
-        Target::new(Limits::default()).unwrap(),
-    );
+    let target = Target::new(Arc::default()).unwrap();
     let region = target.registry.alloc("kv", REGION, Access::READ_WRITE).unwrap();
     let (near, far) = pipe(there, back);
     let admission = target.admit("127.0.0.1:9".parse().unwrap()).unwrap();
     let session = tokio::spawn(Session::new(far, Arc::clone(&target), admission, "127.0.0.1:9".into()));
-    let commands = Arc::new(Mailbox::default());
-    let remote = Remote {
-        name: "pipe".into(),
-        stats: Arc::clone(&initiator.stats),
-    };
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
-    let lane = tokio::spawn(Lane::new(Arc::clone(&commands), dial, mode, remote, initiator));
+    let (commands, bulk, lane) = lane(near, mode);
     Wired {
         target,
         region,
         commands,
+        bulk,
         lane,
         session,
     }
+}
+
+/// A lane that dials this end of a pipe at once.
+fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQueue>, JoinHandle<()>) {
+    let initiator = Target::new(Arc::default()).unwrap();
+    let (commands, bulk) = (Arc::new(Mailbox::default()), Arc::new(BulkQueue::default()));
+    let parts = LaneParts {
+        commands: Arc::clone(&commands),
+        mode,
+        preface: initiator.preface().unwrap(),
+        bulk: Some(bulk.join()),
+        limits: Arc::clone(&initiator.limits),
+        stats: Arc::clone(&initiator.stats),
+    };
+    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
+    (commands, bulk, tokio::spawn(Lane::new(parts, dial)))
 }
 
 impl Wired {
@@ -61,8 +74,17 @@ impl Wired {
             request,
             timeout: Some(timeout),
         };
-        if let Err(Command::Submit(refused)) = self.commands.push(Command::Submit(operation)) {
-            refused.ticket.complete(Err(Error::new(ErrorKind::PeerClosed)));
+        let command = match Bulk::take_apart(operation, tokio::time::Instant::now()) {
+            Ok(bulk) => {
+                self.bulk.push(bulk);
+                Command::Work
+            }
+            Err(small) => Command::Submit(small),
+        };
+        match self.commands.push(command) {
+            Ok(()) => {}
+            Err(Command::Submit(refused)) => refused.ticket.complete(Err(Error::new(ErrorKind::PeerClosed))),
+            Err(_) => self.bulk.give_up(&GiveUp::All(&Error::new(ErrorKind::PeerClosed))),
         }
         Started {
             ended,
@@ -241,16 +263,10 @@ async fn a_cancelled_write_that_is_half_sent_ends_its_lane_and_says_that_its_out
         },
         Behaviour::default(),
     );
-    let initiator = Target::new(Limits::default()).unwrap();
-    let remote = Remote {
-        name: "stuck".into(),
-        stats: Arc::clone(&initiator.stats),
-    };
-    let commands = Arc::new(Mailbox::default());
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
-    let lane = tokio::spawn(Lane::new(Arc::clone(&commands), dial, Mode::Legacy, remote, initiator));
+    let (commands, bulk, lane) = lane(near, Mode::Legacy);
     let stuck = Wired {
         commands,
+        bulk,
         lane,
         session: tokio::spawn(async {}),
         ..wired
@@ -329,13 +345,7 @@ async fn an_idle_lane_goes_before_the_target_would_end_it() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_fails_the_handshake_within_its_timeout() {
     let (near, _far) = pipe(Behaviour::default(), Behaviour::default());
-    let initiator = Target::new(Limits::default()).unwrap();
-    let remote = Remote {
-        name: "silent".into(),
-        stats: Arc::clone(&initiator.stats),
-    };
-    let commands = Arc::new(Mailbox::default());
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
+    let (commands, _bulk, _lane) = lane(near, Mode::Native);
     let (ticket, _, ended) = channel::ticket("ping");
     commands
         .push(Command::Submit(Operation {
@@ -344,10 +354,130 @@ async fn a_silent_peer_fails_the_handshake_within_its_timeout() {
             timeout: None,
         }))
         .unwrap();
-    tokio::spawn(Lane::new(commands, dial, Mode::Native, remote, initiator));
     let began = tokio::time::Instant::now();
     let error = ended.wait().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
     assert!(error.to_string().contains("handshake"), "{error}");
     assert!(began.elapsed() >= Duration::from_millis(Limits::default().handshake_timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_write_that_is_cut_off_says_that_its_outcome_is_unknown_and_a_read_does_not() {
+    for cut in [100, 1 << 20, (3 << 20) - 100] {
+        let cutting = Behaviour {
+            cut_after: Some(cut),
+            ..Behaviour::default()
+        };
+        let error = wired(Mode::Native, cutting, Behaviour::default())
+            .write(0, &vec![1; REGION])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (ErrorKind::PeerClosed, true),
+            "after {cut} bytes"
+        );
+        let cutting = Behaviour {
+            cut_after: Some(cut),
+            ..Behaviour::default()
+        };
+        let error = wired(Mode::Native, Behaviour::default(), cutting)
+            .read(0, REGION)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (ErrorKind::PeerClosed, false),
+            "after {cut} bytes"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_no_endpoint_is_told_by_its_first_bytes() {
+    use crate::io::{Transport, raw::SendSegment};
+    let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+    let (commands, _bulk, _lane) = lane(near, Mode::Native);
+    let (ticket, _, ended) = channel::ticket("ping");
+    commands
+        .push(Command::Submit(Operation {
+            ticket,
+            request: Request::Ping,
+            timeout: None,
+        }))
+        .unwrap();
+    let began = tokio::time::Instant::now();
+    std::future::poll_fn(|cx| far.poll_send(cx, &[SendSegment::bytes(b"SSH-2.0-OpenSSH\r\n")]))
+        .await
+        .unwrap();
+    let error = ended.wait().await.unwrap_err();
+    assert_eq!((error.kind(), began.elapsed()), (ErrorKind::Protocol, Duration::ZERO));
+}
+
+/// A legacy lane whose peer takes `room` bytes and then nothing.
+fn stuck(room: usize) -> (Wired, Pipe) {
+    let whole = wired(Mode::Native, Behaviour::default(), Behaviour::default());
+    let (near, far) = pipe(
+        Behaviour {
+            room,
+            ..Behaviour::default()
+        },
+        Behaviour::default(),
+    );
+    let (commands, bulk, lane) = lane(near, Mode::Legacy);
+    (
+        Wired {
+            commands,
+            bulk,
+            lane,
+            ..whole
+        },
+        far,
+    )
+}
+
+fn writing(wired: &Wired, len: usize) -> Started {
+    let from = Span::copied(&vec![1; len]).unwrap();
+    wired.start(Request::Write { addr: 1, from }, Duration::from_secs(1000))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_write_that_is_given_up_beside_a_large_one_leaves_the_lane_alone() {
+    let (stuck, far) = stuck(10);
+    // The small one was copied behind its header; the large one is what the kernel still looks at.
+    let (small, large) = (writing(&stuck, 200), writing(&stuck, 100_000));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    stuck.commands.push(Command::Cancel(small.key)).unwrap();
+    assert_eq!(small.ended.wait().await.unwrap_err().kind(), ErrorKind::Aborted);
+    let drained = tokio::spawn(drain(far));
+    assert_eq!(large.ended.wait().await.unwrap(), Done::Bytes(100_000));
+    drained.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn departures_behind_one_that_was_given_up_still_end_when_they_have_left() {
+    let (stuck, far) = stuck(10);
+    let writes: Vec<_> = (0..6).map(|_| writing(&stuck, 200)).collect();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for place in [1, 3] {
+        stuck.commands.push(Command::Cancel(writes[place].key.clone())).unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let drained = tokio::spawn(drain(far));
+    let began = tokio::time::Instant::now();
+    for (place, write) in writes.into_iter().enumerate() {
+        let end = write.ended.wait().await;
+        assert_eq!(end.is_err(), place == 1 || place == 3, "write {place}: {end:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    drained.abort();
+}
+
+async fn drain(far: Pipe) {
+    use crate::io::{Transport, raw::RecvSegment};
+    let mut bytes = vec![0; 1 << 16];
+    while std::future::poll_fn(|cx| far.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)]))
+        .await
+        .is_ok_and(|n| n > 0)
+    {}
 }

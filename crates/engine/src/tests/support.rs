@@ -5,7 +5,7 @@ use crate::{
     context::Context,
     endpoint::Endpoint,
     error::Error,
-    op::{CompletionSink, Done, Operation, OperationKey, Request, channel},
+    op::{CompletionSink, Done, Operation, OperationKey, Request, Ticket, channel},
     peer::Peer,
     region::{memory::Memory, span::Span},
 };
@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 pub(crate) fn endpoint_with(limits: Limits) -> Endpoint {
-    Endpoint::new(Context::on(Handle::current()), limits).unwrap()
+    Endpoint::new(Context::on(Handle::current(), limits).unwrap()).unwrap()
 }
 
 /// A listening endpoint and its port.
@@ -42,9 +42,9 @@ pub(crate) struct Started {
 }
 
 pub(crate) fn start(peer: &Peer, name: &'static str, request: Request, timeout: Option<Duration>) -> Started {
-    let (ticket, sink, ended) = channel::ticket(name);
+    let (sink, ended) = channel::once();
     peer.submit(Operation {
-        ticket,
+        ticket: Ticket::new(peer.issuer(Arc::clone(&sink)), 0, name),
         request,
         timeout,
     });

@@ -1,0 +1,225 @@
+//! Large reads and writes to one address, taken apart: whichever lane has room takes the next piece.
+
+use super::{giving_up::GiveUp, queue::Piece};
+use crate::{
+    error::Error,
+    op::{Operation, Parts, Request, Waiter},
+    region::span::Span,
+};
+use memlane_wire::Opcode;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::time::Instant;
+
+/// Large reads and writes go in pieces of this size: pipelined pieces are faster than one request (the target reads one
+/// while it answers another), and a small operation never waits behind more than one.
+pub(crate) const PIECE_BYTES: usize = 1 << 20;
+
+/// A large read or write, as far as it is not on the wire.
+#[derive(Debug)]
+pub(crate) struct Bulk {
+    opcode: Opcode,
+    addr: u64,
+    span: Span,
+    next: usize,
+    parts: Arc<Parts>,
+    entry: u32,
+    deadline: Option<Instant>,
+}
+
+impl Bulk {
+    /// Whether so much is to be taken apart. An address so high that the pieces would wrap names no region; such a
+    /// request goes as it is, to be refused.
+    pub(crate) fn wants(addr: u64, len: usize) -> bool {
+        len > PIECE_BYTES && addr.checked_add(len as u64).is_some()
+    }
+
+    /// The operation taken apart, or as it was where it is to stay whole: only reads and writes can be, a message is
+    /// one request.
+    pub(crate) fn take_apart(operation: Operation, now: Instant) -> Result<Self, Operation> {
+        let Operation {
+            ticket,
+            request,
+            timeout,
+        } = operation;
+        let opcode = request.opcode();
+        match request {
+            Request::Read { addr, into: span } | Request::Write { addr, from: span }
+                if Self::wants(addr, span.len()) =>
+            {
+                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, opcode, false);
+                Ok(Self::part(
+                    opcode,
+                    addr,
+                    span,
+                    parts,
+                    0,
+                    timeout.map(|timeout| now + timeout),
+                ))
+            }
+            request => Err(Operation {
+                ticket,
+                request,
+                timeout,
+            }),
+        }
+    }
+
+    /// A large entry of an operation of several parts, of which it is [`pieces`] ones.
+    pub(crate) fn part(
+        opcode: Opcode,
+        addr: u64,
+        span: Span,
+        parts: Arc<Parts>,
+        entry: u32,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            opcode,
+            addr,
+            span,
+            next: 0,
+            parts,
+            entry,
+            deadline,
+        }
+    }
+
+    fn pieces_left(&self) -> u32 {
+        pieces(self.span.len() - self.next)
+    }
+
+    fn next_piece(&mut self) -> Option<Piece> {
+        let len = PIECE_BYTES.min(self.span.len() - self.next);
+        let piece = Piece {
+            opcode: self.opcode,
+            addr: self.addr + self.next as u64,
+            span: Some(self.span.slice(self.next, len).filter(|span| !span.is_empty())?),
+            waiter: self.waiter(),
+            deadline: self.deadline,
+        };
+        self.next += len;
+        Some(piece)
+    }
+
+    fn waiter(&self) -> Waiter {
+        Waiter::Part {
+            parts: Arc::clone(&self.parts),
+            entry: self.entry,
+        }
+    }
+
+    fn skip(self, error: Error) {
+        let (parts, pieces, entry) = (Arc::clone(&self.parts), self.pieces_left(), self.entry);
+        drop(self);
+        parts.finish(pieces, entry, Err(error));
+    }
+}
+
+/// Requests that so many bytes make.
+pub(crate) fn pieces(len: usize) -> u32 {
+    u32::try_from(len.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX)
+}
+
+/// The large operations of one link, a piece each in turn, and how many lanes are there to take them.
+#[derive(Debug, Default)]
+pub(crate) struct BulkQueue {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Bulk>,
+    lanes: usize,
+}
+
+impl BulkQueue {
+    pub(crate) fn push(&self, bulk: Bulk) {
+        self.state.lock().queue.push_back(bulk);
+    }
+
+    /// Pieces that no lane has taken yet.
+    pub(crate) fn pieces_left(&self) -> u64 {
+        self.state
+            .lock()
+            .queue
+            .iter()
+            .map(|bulk| u64::from(bulk.pieces_left()))
+            .sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.lock().queue.is_empty()
+    }
+
+    /// The next piece for a lane that has room.
+    pub(crate) fn next(&self) -> Option<Piece> {
+        let mut failed = Vec::new();
+        let mut state = self.state.lock();
+        let piece = loop {
+            let Some(mut bulk) = state.queue.pop_front() else {
+                break None;
+            };
+            if let Some(error) = bulk.parts.failed() {
+                failed.push((bulk, error));
+                continue;
+            }
+            let Some(piece) = bulk.next_piece() else { continue };
+            if bulk.next < bulk.span.len() {
+                state.queue.push_back(bulk);
+            }
+            break Some(piece);
+        };
+        drop(state);
+        for (bulk, error) in failed {
+            bulk.skip(error);
+        }
+        piece
+    }
+
+    /// Ends the operations that `wanted` names, as far as no lane has taken them.
+    pub(crate) fn give_up(&self, wanted: &GiveUp<'_>) {
+        let takes = |bulk: &Bulk| wanted.takes(&bulk.waiter(), bulk.deadline, Some(&bulk.span));
+        let mut state = self.state.lock();
+        let (taken, rest): (VecDeque<_>, _) = state.queue.drain(..).partition(takes);
+        state.queue = rest;
+        drop(state);
+        for bulk in taken {
+            bulk.skip(wanted.error());
+        }
+    }
+
+    pub(crate) fn earliest_deadline(&self) -> Option<Instant> {
+        self.state.lock().queue.iter().filter_map(|bulk| bulk.deadline).min()
+    }
+
+    /// A lane is there to take pieces, until the guard goes.
+    pub(crate) fn join(self: &Arc<Self>) -> Membership {
+        self.state.lock().lanes += 1;
+        Membership(Arc::clone(self))
+    }
+}
+
+/// A lane's place among those that take pieces.
+#[derive(Debug)]
+pub(crate) struct Membership(Arc<BulkQueue>);
+
+impl Membership {
+    pub(crate) fn queue(&self) -> &BulkQueue {
+        &self.0
+    }
+
+    /// The lane has failed: when it was the last one, nobody is left to take what is queued.
+    pub(crate) fn failed(&self, error: &Error) {
+        let is_last = self.0.state.lock().lanes <= 1;
+        if is_last {
+            self.0.give_up(&GiveUp::All(error));
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.0.state.lock().lanes -= 1;
+    }
+}

@@ -1,0 +1,290 @@
+//! All lanes to one address, shared by every peer of a context that goes there: dialled on demand, dialled again after
+//! they ended.
+
+use crate::{
+    context::Shared,
+    error::{Error, ErrorKind},
+    io::{TcpTransport, dial},
+    lane::{
+        Command, Dial, Lane, LaneParts,
+        bulk::{Bulk, BulkQueue, pieces},
+        giving_up::GiveUp,
+        queue::Piece,
+    },
+    mailbox::Mailbox,
+    op::{Entry, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    stats::Stats,
+};
+use memlane_wire::{Mode, Opcode};
+use parking_lot::Mutex;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+
+/// Where a link leads and how it is spoken there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Destination {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) mode: Mode,
+}
+
+/// The lanes to one destination.
+#[derive(Debug)]
+pub(crate) struct Link {
+    destination: Destination,
+    context: Weak<Shared>,
+    bulk: Arc<BulkQueue>,
+    state: Mutex<Lanes>,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    /// The first carries small operations, and large ones only where it is the only one; opened when they are needed.
+    open: Vec<Option<OpenLane>>,
+    /// A lane of its own: a message that nobody receives yet stops it.
+    messages: Option<OpenLane>,
+    /// Peers that use the link.
+    peers: usize,
+}
+
+#[derive(Debug)]
+struct OpenLane {
+    commands: Arc<Mailbox<Command>>,
+    task: JoinHandle<()>,
+}
+
+impl OpenLane {
+    /// Hands a command over; gives it back when the lane has ended.
+    fn tell(lane: Option<&Self>, command: Command) -> Option<Command> {
+        match lane {
+            Some(lane) => lane.commands.push(command).err(),
+            None => Some(command),
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(destination: Destination, context: Weak<Shared>) -> Arc<Self> {
+        Arc::new(Self {
+            destination,
+            context,
+            bulk: Arc::default(),
+            state: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// One more peer uses it, until [`Link::leave`].
+    pub(crate) fn join(&self) {
+        self.state.lock().peers += 1;
+    }
+
+    /// Hands an operation over; it is on its way when this returns. Dials that it takes are counted in `stats`.
+    pub(crate) fn submit(&self, operation: Operation, stats: &Arc<Stats>) {
+        if operation.request.opcode() == Opcode::Send {
+            let mut state = self.state.lock();
+            self.tell_or_open(&mut state.messages, Command::Submit(operation), None, stats);
+            return;
+        }
+        match Bulk::take_apart(operation, Instant::now()) {
+            Ok(bulk) => self.submit_bulk(vec![bulk], stats),
+            Err(small) => self.submit_small(Command::Submit(small), stats),
+        }
+    }
+
+    /// Hands over an operation of several parts.
+    pub(crate) fn submit_list(
+        &self,
+        ticket: Ticket,
+        opcode: Opcode,
+        entries: Vec<Entry>,
+        timeout: Option<Duration>,
+        stats: &Arc<Stats>,
+    ) {
+        let requests = |entry: &Entry| {
+            if Bulk::wants(entry.addr, entry.span.len()) {
+                pieces(entry.span.len())
+            } else {
+                1
+            }
+        };
+        let count = entries.iter().map(requests).sum();
+        let total = entries.iter().map(|entry| entry.span.len() as u64).sum();
+        let parts = Parts::new(ticket, count, total, opcode, true);
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let (mut small, mut large) = (Vec::with_capacity(entries.len()), Vec::new());
+        for (place, Entry { addr, span }) in entries.into_iter().enumerate() {
+            let (parts, entry) = (Arc::clone(&parts), u32::try_from(place).unwrap_or(u32::MAX));
+            if Bulk::wants(addr, span.len()) {
+                large.push(Bulk::part(opcode, addr, span, parts, entry, deadline));
+            } else {
+                let waiter = Waiter::Part { parts, entry };
+                small.push(Piece {
+                    opcode,
+                    addr,
+                    span: Some(span),
+                    waiter,
+                    deadline,
+                });
+            }
+        }
+        if !small.is_empty() {
+            self.submit_small(Command::Pieces(small), stats);
+        }
+        if !large.is_empty() {
+            self.submit_bulk(large, stats);
+        }
+    }
+
+    /// Hands small operations over, to the first lane.
+    pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) {
+        let mut state = self.state.lock();
+        let bulk = (self.lane_limit() == 1).then_some(&self.bulk);
+        self.tell_or_open(lane(&mut state, 0), command, bulk, stats);
+    }
+
+    /// Hands large operations over, to as many lanes as they keep busy.
+    pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) {
+        let mut state = self.state.lock();
+        operations.into_iter().for_each(|bulk| self.bulk.push(bulk));
+        let most = self.lane_limit();
+        if most == 1 {
+            return self.tell_or_open(lane(&mut state, 0), Command::Work, Some(&self.bulk), stats);
+        }
+        let wanted = self
+            .bulk
+            .pieces_left()
+            .div_ceil(PIECES_PER_LANE)
+            .clamp(1, most as u64 - 1) as usize;
+        let known = state.open.len().saturating_sub(1).max(wanted);
+        for index in 1..=known {
+            if index <= wanted {
+                self.tell_or_open(lane(&mut state, index), Command::Work, Some(&self.bulk), stats);
+            } else if let Some(open) = lane(&mut state, index) {
+                // One that is there already may help; one that has ended is not missed.
+                let _ = open.commands.push(Command::Work);
+            }
+        }
+    }
+
+    fn lane_limit(&self) -> usize {
+        self.context
+            .upgrade()
+            .map_or(1, |context| context.limits.lanes_per_peer as usize)
+    }
+
+    fn tell_or_open(
+        &self,
+        slot: &mut Option<OpenLane>,
+        command: Command,
+        bulk: Option<&Arc<BulkQueue>>,
+        stats: &Arc<Stats>,
+    ) {
+        let Some(command) = OpenLane::tell(slot.as_ref(), command) else {
+            return;
+        };
+        let commands = Arc::new(Mailbox::default());
+        // Fresh: nobody has closed it.
+        let _ = commands.push(command);
+        match self.open(commands, bulk, stats) {
+            Ok(open) => *slot = Some(open),
+            // What was queued ends here: nothing can be dialled from a context that is gone.
+            Err(error) => self.bulk.give_up(&GiveUp::All(&error)),
+        }
+    }
+
+    fn open(
+        &self,
+        commands: Arc<Mailbox<Command>>,
+        bulk: Option<&Arc<BulkQueue>>,
+        stats: &Arc<Stats>,
+    ) -> Result<OpenLane, Error> {
+        let context = self.context.upgrade().ok_or_else(|| Error::new(ErrorKind::Closed))?;
+        let limits = Arc::clone(&context.limits);
+        let parts = LaneParts {
+            commands: Arc::clone(&commands),
+            mode: self.destination.mode,
+            preface: context.preface()?,
+            bulk: bulk.map(BulkQueue::join),
+            limits: Arc::clone(&limits),
+            stats: Arc::clone(stats),
+        };
+        let Destination { host, port, .. } = self.destination.clone();
+        let dial: Dial<TcpTransport> = Box::pin(async move {
+            dial(&host, port, &limits)
+                .await
+                .map_err(|error| Error::io(ErrorKind::Connect, &error))
+        });
+        // Made inside: its timer belongs to the runtime that it runs on.
+        let task = context.next_thread().spawn(async move { Lane::new(parts, dial).await });
+        Ok(OpenLane { commands, task })
+    }
+
+    /// Asks for an operation to end early.
+    pub(crate) fn cancel(&self, key: &OperationKey) {
+        self.bulk.give_up(&GiveUp::Cancelled(&HashSet::from([key.clone()])));
+        self.tell_all(|| Command::Cancel(key.clone()));
+    }
+
+    /// Ends operations on local regions that are being closed.
+    pub(crate) fn revoke(&self) {
+        self.bulk.give_up(&GiveUp::Revoked);
+        self.tell_all(|| Command::Revoke);
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        let state = self.state.lock();
+        for open in state.open.iter().flatten().chain(&state.messages) {
+            // A lane that has ended holds nothing that could be told.
+            let _ = open.commands.push(command());
+        }
+    }
+
+    /// A peer uses it no more: its operations end, and with the last peer the lanes. Resolves when they have.
+    pub(crate) fn leave(&self, remote: &Remote) -> impl Future<Output = ()> + Send + 'static {
+        self.bulk.give_up(&GiveUp::Closed(remote));
+        let mut state = self.state.lock();
+        state.peers = state.peers.saturating_sub(1);
+        let (mut tasks, mut forgotten) = (Vec::new(), Vec::new());
+        if state.peers == 0 {
+            let Lanes { open, messages, .. } = std::mem::take(&mut *state);
+            for open in open.into_iter().flatten().chain(messages) {
+                let _ = open.commands.push(Command::Close);
+                tasks.push(open.task);
+            }
+        } else {
+            for open in state.open.iter().flatten().chain(&state.messages) {
+                let (done, ended) = oneshot::channel();
+                if open.commands.push(Command::Forget(remote.clone(), done)).is_ok() {
+                    forgotten.push(ended);
+                }
+            }
+        }
+        async move {
+            // A lane answers in its next turn, whatever its connection does.
+            for task in tasks {
+                let _ = task.await;
+            }
+            for ended in forgotten {
+                let _ = ended.await;
+            }
+        }
+    }
+}
+
+/// Pieces that are worth a lane: as many as it has on the wire at once.
+const PIECES_PER_LANE: u64 = 4;
+
+fn lane(state: &mut Lanes, index: usize) -> &mut Option<OpenLane> {
+    if state.open.len() <= index {
+        state.open.resize_with(index + 1, || None);
+    }
+    &mut state.open[index]
+}

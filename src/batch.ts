@@ -1,0 +1,125 @@
+import { checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS } from './arguments.js'
+import { checkBatchKeys, planOf } from './assignments.js'
+import { attached } from './completions.js'
+import { abortedError, memoryError, unsafeMemoryError } from './errors.js'
+import { begin, fail, follow, fulfil, type TransferFuture, withdraw } from './future.js'
+import { NamedOperation } from './named.js'
+import { native } from './native.js'
+import { Settled } from './operation.js'
+import type { Assignment, BatchOptions, DescriptorOptions } from './options.js'
+import { type Direction, FIELDS, type Plan } from './plan.js'
+import type { Remote } from './remote.js'
+import { READ, WRITE } from './transfer.js'
+
+/** A list of ranges on its way as one operation; its result is the number of bytes of all of them. */
+class ListTransfer extends NamedOperation<number> {
+  readonly #plan: Plan
+  readonly #direction: Direction
+
+  constructor(remote: Remote, direction: Direction, plan: Plan, timeoutMs: number) {
+    super(remote, direction, timeoutMs)
+    this.#plan = plan
+    this.#direction = direction
+  }
+
+  /** Hands the list over: it is on its way when this returns. */
+  start(): this {
+    const plan = this.#plan
+    const missing = plan.resolve(this.remote.regions)
+    if (missing === undefined) {
+      this.#launch()
+    } else {
+      this.ask(missing.name, missing.entry)
+      if (this.#direction === 'write') plan.copyStaged()
+    }
+    return this
+  }
+
+  /** What was staged is gone with a failure, and the caller's memory is the caller's again. */
+  protected override get repeatable(): boolean {
+    return this.#direction === 'read' || this.#plan.staged.length === 0
+  }
+
+  protected override resume(): void {
+    const missing = this.#plan.resolve(this.remote.regions)
+    if (missing !== undefined) throw this.notFound(missing.name, missing.entry)
+    this.checkRepeatable()
+    this.#launch()
+  }
+
+  protected override finished(op: number, value: number): void {
+    if (this.#plan.staged.length > 0) {
+      if (this.#direction === 'read') this.#deliver(op)
+      native.discard(attached(), op)
+    }
+    fulfil(this, value)
+  }
+
+  #launch(): void {
+    const plan = this.#plan
+    plan.checkLocals()
+    const peer = this.remote.lifetime.use()
+    const at = attached()
+    const op = begin(this)
+    if (plan.staged.length > 0 && !this.#stage(op)) {
+      withdraw(this)
+      return fail(this, memoryError(this.#direction, plan.stagedBytes))
+    }
+    const opcode = this.#direction === 'read' ? READ : WRITE
+    native.transferList(at, op, peer, opcode, plan.numbers, this.timeoutMs)
+  }
+
+  #stage(op: number): boolean {
+    const plan = this.#plan
+    if (!native.stageBytes(attached(), op, plan.stagedBytes)) return false
+    if (this.#direction === 'write') {
+      for (const { entry, view } of plan.staged) {
+        native.stageIn(attached(), op, plan.numbers[entry * FIELDS + 1] as number, view)
+      }
+    }
+    return true
+  }
+
+  /** Copies what is staged under `op` to where it belongs, unless JavaScript took some of that memory away. */
+  #deliver(op: number): void {
+    const plan = this.#plan
+    for (const { entry, view } of plan.staged) {
+      if (view.byteLength >= plan.lengthOf(entry)) continue
+      native.discard(attached(), op)
+      throw unsafeMemoryError(`assignments[${entry}].local was detached while the operation was under way`, entry)
+    }
+    for (const { entry, view } of plan.staged) {
+      const length = plan.lengthOf(entry)
+      const target = view.byteLength === length ? view : view.subarray(0, length)
+      if (length > 0) native.stageOut(attached(), op, plan.numbers[entry * FIELDS + 1] as number, target)
+    }
+  }
+}
+
+/** Starts a plan, with the deadline and the signal of `options`, whose keys were checked. */
+export function startPlan(
+  remote: Remote,
+  direction: Direction,
+  options: BatchOptions | undefined,
+  plan: () => Plan
+): TransferFuture<number> {
+  const timeoutMs = options?.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
+  const signal = options?.signal === undefined ? undefined : checkSignal(options.signal)
+  remote.lifetime.use()
+  const checked = plan()
+  if (signal?.aborted === true) return Settled.failed(abortedError(direction, signal.reason))
+  const transfer = new ListTransfer(remote, direction, checked, timeoutMs).start()
+  if (signal !== undefined) follow(transfer, signal)
+  return transfer
+}
+
+/** `readBatch` and `writeBatch`. */
+export function startBatch(
+  remote: Remote,
+  direction: Direction,
+  entries: readonly Assignment[] | Float64Array,
+  options: BatchOptions | DescriptorOptions | undefined
+): TransferFuture<number> {
+  checkBatchKeys(entries, options, ['timeoutMs', 'signal'])
+  return startPlan(remote, direction, options, () => planOf(remote, direction, entries, options))
+}

@@ -1,0 +1,87 @@
+import { checkKeys } from './arguments.js'
+import { attached } from './completions.js'
+import { Lifetime } from './lifetime.js'
+import { checkLimits, limitNames } from './limits.js'
+import { native } from './native.js'
+import { Call, nothing } from './operation.js'
+import type { Limits } from './options.js'
+
+/** A new endpoint of `context`; without one, of a context of its own where limits are set, else of the process's own. */
+export let makeEndpoint: (context: TcpContext | undefined, limits: Record<string, number>) => Lifetime
+/** Closes an endpoint that {@link makeEndpoint} made. */
+export let endEndpoint: (endpoint: Lifetime, context: TcpContext | undefined) => Promise<void>
+
+/** The handle of the context that everybody in this process shares who asks for none of his own. */
+let shared: number | undefined
+
+/**
+ * What endpoints share: I/O threads, limits, and the lanes to every peer.
+ *
+ * Endpoints that name no context and set no limits share one that is the process's own, its workers included. Peers of one
+ * context with the same address use the same connections, whichever endpoint connected to them.
+ *
+ * A context lives until {@link close}; dropping the object changes nothing. I/O threads belong to the process, which has
+ * as many as the largest `ioThreads` of any context; none is ever stopped.
+ */
+export class TcpContext {
+  readonly #lifetime: Lifetime
+  readonly #endpoints = new Set<Lifetime>()
+
+  /**
+   * A context with limits of its own.
+   *
+   * @param limits all that is left out has its default; unit, default and range of each are with {@link Limits}
+   * @throws `TypeError` or `RangeError` for an unknown option or a value out of its range
+   */
+  constructor(limits: Limits = {}) {
+    checkKeys(limits, limitNames())
+    this.#lifetime = new Lifetime(native.context(attached(), checkLimits(limits)), 'context')
+  }
+
+  /** Whether {@link close} was called. */
+  get closed(): boolean {
+    return this.#lifetime.closed
+  }
+
+  /**
+   * Closes every endpoint of the context, as their own `close` does, then the context. No endpoint can be made of it from
+   * the call on. Calling it again gives the same promise.
+   */
+  close(): Promise<void> {
+    return this.#lifetime.end(async (handle) => {
+      await Promise.all([...this.#endpoints].map((endpoint) => endEndpoint(endpoint, this)))
+      native.closeContext(attached(), handle)
+    })
+  }
+
+  /** {@link close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  static {
+    makeEndpoint = (context, limits) => {
+      if (context === undefined) return new Lifetime(endpointOf(limits), 'endpoint')
+      const endpoint = new Lifetime(native.endpoint(attached(), context.#lifetime.use()), 'endpoint', context.#lifetime)
+      context.#endpoints.add(endpoint)
+      return endpoint
+    }
+    endEndpoint = (endpoint, context) =>
+      endpoint.end(async (handle) => {
+        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing).wait()
+        if (context !== undefined) context.#endpoints.delete(endpoint)
+      })
+  }
+}
+
+function endpointOf(limits: Record<string, number>): number {
+  const at = attached()
+  if (Object.keys(limits).length === 0) return native.endpoint(at, (shared ??= native.context(at)))
+  const own = native.context(at, limits)
+  try {
+    return native.endpoint(at, own)
+  } finally {
+    // The endpoint keeps what it needs of it.
+    native.closeContext(at, own)
+  }
+}

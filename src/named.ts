@@ -1,0 +1,93 @@
+import { attached } from './completions.js'
+import { abortedError, fromFailure, type MemlaneError } from './errors.js'
+import { abortReason, begin, cancelled, fail } from './future.js'
+import { native, type Failure } from './native.js'
+import { Operation } from './operation.js'
+import type { Remote } from './remote.js'
+
+/**
+ * An operation on remote regions that it knows by name.
+ *
+ * Names are looked up among the regions that the peer last described. Where one is missing there, or the peer no longer
+ * knows the address, the peer is asked once to describe itself anew before the operation fails.
+ */
+export abstract class NamedOperation<T> extends Operation<T> {
+  protected readonly remote: Remote
+  protected timeoutMs: number
+  readonly #operation: 'read' | 'write'
+  #asked = false
+  #asking = false
+  #since = 0
+  #stale: Failure | undefined = undefined
+
+  protected constructor(remote: Remote, operation: 'read' | 'write', timeoutMs: number) {
+    super()
+    this.remote = remote
+    this.timeoutMs = timeoutMs
+    this.#operation = operation
+  }
+
+  /** Looks the names up again and issues the operation: the peer has described itself. Throws when one is still missing. */
+  protected abstract resume(): void
+  protected abstract finished(op: number, value: number): void
+
+  /** Whether it can be issued again after it was refused. */
+  protected get repeatable(): boolean {
+    return true
+  }
+
+  /** Asks the peer to describe itself, if its wire can; `name` is what was missing, in the entry of that index. */
+  protected ask(name: string, entry?: number): void {
+    if (!this.remote.describes) throw this.notFound(name, entry)
+    this.#ask()
+  }
+
+  protected notFound(name: string, entry?: number): MemlaneError {
+    return this.remote.notFound(this.#operation, name, entry)
+  }
+
+  /** Throws for what was refused and cannot be issued again; the next call finds the region, so that is worth it. */
+  protected checkRepeatable(): void {
+    if (this.#stale !== undefined && !this.repeatable) throw fromFailure(this.#stale, { retryable: true })
+  }
+
+  protected override succeeded(op: number, value: number): void {
+    if (this.#asking) this.#answered(op)
+    else this.finished(op, value)
+  }
+
+  protected override failed(failure: Failure): void {
+    if (this.#asking) {
+      fail(this, this.error(failure, { operation: this.#operation }))
+    } else if (this.#asked || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
+      fail(this, this.error(failure))
+    } else {
+      this.#stale = failure
+      try {
+        this.#ask()
+      } catch {
+        // The peer was closed here meanwhile: what it had answered is the better account.
+        fail(this, this.error(failure))
+      }
+    }
+  }
+
+  #ask(): void {
+    const peer = this.remote.lifetime.use()
+    this.#asked = true
+    this.#asking = true
+    this.#since = performance.now()
+    native.describe(attached(), begin(this), peer, this.timeoutMs)
+  }
+
+  #answered(op: number): void {
+    this.#asking = false
+    this.remote.adopt(native.detail(attached(), op).text ?? '')
+    if (cancelled(this)) throw abortedError(this.#operation, abortReason(this))
+    if (this.timeoutMs > 0) {
+      // One deadline for both round trips.
+      this.timeoutMs = Math.max(1, Math.ceil(this.timeoutMs - (performance.now() - this.#since)))
+    }
+    this.resume()
+  }
+}

@@ -1,0 +1,64 @@
+import { attached } from './completions.js'
+import { memoryError } from './errors.js'
+import { begin, fulfil, withdraw } from './future.js'
+import { native } from './native.js'
+import { MemoryRegion, regionHandle } from './region.js'
+import type { Remote } from './remote.js'
+import { Transfer } from './transfer.js'
+
+/** The staged memory of an operation, where a native call takes a region. */
+const STAGED = -1
+
+/** A write that the peer is told of by a message, behind it. */
+export class NotifiedWrite extends Transfer<number> {
+  readonly #tag: number
+  readonly #region: MemoryRegion | undefined
+  readonly #offset: number
+  #bytes: Uint8Array | undefined
+
+  /** @param source a region, or bytes that are copied when the write is issued and not kept beyond that */
+  constructor(
+    remote: Remote,
+    name: string,
+    remoteOffset: number,
+    length: number,
+    timeoutMs: number,
+    tag: number,
+    source: MemoryRegion | Uint8Array,
+    offset: number
+  ) {
+    super(remote, 'write', name, remoteOffset, length, timeoutMs)
+    this.#tag = tag
+    this.#region = source instanceof MemoryRegion ? source : undefined
+    this.#bytes = source instanceof MemoryRegion ? undefined : source
+    this.#offset = offset
+  }
+
+  protected override get repeatable(): boolean {
+    return this.#region !== undefined || this.#bytes !== undefined
+  }
+
+  protected override rest(rest: number): number {
+    return rest
+  }
+
+  protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
+    const region = this.#region === undefined ? STAGED : regionHandle(this.#region)
+    const op = begin(this)
+    const bytes = this.#bytes
+    this.#bytes = undefined
+    if (bytes !== undefined) {
+      if (!native.stageBytes(attached(), op, length)) {
+        withdraw(this)
+        throw memoryError('write', length)
+      }
+      native.stageIn(attached(), op, 0, bytes)
+    }
+    native.writeNotify(attached(), op, peer, region, this.#offset, address, length, this.#tag, timeoutMs)
+  }
+
+  protected override finished(op: number, value: number): void {
+    if (this.#region === undefined) native.discard(attached(), op)
+    fulfil(this, value)
+  }
+}
