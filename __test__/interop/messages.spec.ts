@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava'
-import type { Peer, TcpEndpoint } from 'memlane'
+import { type Peer, TcpContext, TcpEndpoint } from 'memlane'
 import { sha256 } from '../support/raw-random'
 import { content, contentKey, eventually, patched, type Rig, SIZES, type WheelPeer, withWheel } from './support'
 
@@ -125,15 +125,17 @@ withWheel('an exact receive in memlane refuses the wrong size and takes the righ
 })
 
 withWheel('an exact receive in the wheel refuses the wrong size of memlane and takes the right one', async (t, rig) => {
-  const { endpoint, wheel } = await pair(rig, 4096)
+  const { wheel } = await pair(rig, 4096)
   for (const [length, status] of [[999, -1], [1001, -1], [1000, 0]] as const) {
-    // The wheel goes on to parse a payload that it refused as headers. So each message has a connection of its own, and bytes
-    // of an opcode that the wheel ignores.
+    // The wheel goes on to parse a payload that it refused as headers. So each message has a context, and with it a
+    // connection, of its own, and bytes of an opcode that the wheel ignores.
+    const context = new TcpContext()
+    const endpoint = await TcpEndpoint.listen({ context })
     const peer = await endpoint.connect(await wheel.info())
     const receive = await wheel.recv('buffer', 0, 1000, { exactSize: true })
     await peer.send(Buffer.alloc(length, 0xff))
     t.is(await wheel.settle(receive), status, `${length} bytes into 1000`)
-    await peer.close()
+    await context.close()
   }
   t.is(await wheel.sha256('buffer', 0, 1000), sha256(Buffer.alloc(1000, 0xff)))
 })
