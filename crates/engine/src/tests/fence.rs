@@ -1,6 +1,6 @@
 //! The fence of a region that messages land in.
 
-use super::support::*;
+use super::{support::*, wired::everybody_rests};
 use crate::{
     error::ErrorKind,
     io::{
@@ -59,7 +59,7 @@ async fn holds_in_time_though_a_message_is_half_received_there() {
     let sender = fed(&target);
     say(&sender, &Header::new(Opcode::Send, 1000, 0).encode()).await;
     say(&sender, &[7; 500]).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    everybody_rests().await;
     fence_holds_in_time(&target, region).await;
     assert_eq!(receiving.wait().await.unwrap_err().kind(), ErrorKind::Closed);
 }
@@ -71,7 +71,7 @@ async fn holds_at_once_though_a_receive_there_has_claimed_a_message_that_trickle
     let sender = fed(&target);
     say(&sender, &Header::new(Opcode::Send, 1000, 0).encode()).await;
     say(&sender, &[7; 500]).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    everybody_rests().await;
     let claiming = post(&target, &region);
     fence_holds_in_time(&target, region).await;
     assert_eq!(claiming.wait().await.unwrap_err().kind(), ErrorKind::Closed);
