@@ -4,6 +4,7 @@ use crate::{
     config::millis,
     context::{Context, Shared},
     error::{Error, ErrorKind},
+    fence::{Holders, fence},
     io::{TcpTransport, listen},
     link::Destination,
     op::{Done, OperationKey, Ticket},
@@ -15,12 +16,7 @@ use crate::{
 };
 use memlane_wire::Mode;
 use parking_lot::Mutex;
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
@@ -31,6 +27,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Endpoint {
     target: Arc<Target>,
+    holders: Arc<Holders>,
     context: Context,
     state: Mutex<State>,
 }
@@ -38,7 +35,6 @@ pub struct Endpoint {
 #[derive(Debug, Default)]
 struct State {
     accepting: Option<AbortHandle>,
-    peers: Vec<Weak<Peer>>,
     closed: bool,
 }
 
@@ -48,8 +44,10 @@ impl Endpoint {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
     pub fn new(context: Context) -> Result<Self, Error> {
+        let target = Target::new(Arc::clone(&context.shared().limits))?;
         Ok(Self {
-            target: Target::new(Arc::clone(&context.shared().limits))?,
+            holders: Holders::new(Arc::clone(&target)),
+            target,
             context,
             state: Mutex::default(),
         })
@@ -104,21 +102,13 @@ impl Endpoint {
     /// Closes a region: new requests miss at once, running ones may finish within the drain time, then their connections
     /// are cut; the ticket ends when no peer will ever touch the range again.
     pub fn close_region(&self, region: &Arc<Region>, ticket: Ticket) {
-        let (target, region, peers) = (Arc::clone(&self.target), Arc::clone(region), self.peers());
+        let (region, patience) = (Arc::clone(region), millis(self.target.limits.drain_time));
         // The miss is at once, the wait is not.
-        target.registry.close(&region);
+        self.target.registry.close(&region);
         self.runtime().spawn(async move {
-            target
-                .fence(region, || peers.iter().for_each(|peer| peer.revoke()))
-                .await;
+            fence(region, patience).await;
             ticket.complete(Ok(Done::Nothing));
         });
-    }
-
-    fn peers(&self) -> Vec<Arc<Peer>> {
-        let mut state = self.state.lock();
-        state.peers.retain(|peer| peer.strong_count() > 0);
-        state.peers.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// A peer at that address, dialled by its first operation.
@@ -126,7 +116,7 @@ impl Endpoint {
     /// # Errors
     /// `ERR_CLOSED` when the endpoint is closed.
     pub fn connect(&self, host: &str, port: u16, mode: Mode) -> Result<Arc<Peer>, Error> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.closed {
             return Err(Error::new(ErrorKind::Closed));
         }
@@ -137,8 +127,8 @@ impl Endpoint {
         };
         let stats = Arc::clone(&self.target.stats);
         let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());
-        state.peers.retain(|peer| peer.strong_count() > 0);
-        state.peers.push(Arc::downgrade(&peer));
+        // Under the state's lock, as the flag is set: closing sees it, or it is not made.
+        self.holders.add(&peer);
         Ok(peer)
     }
 
@@ -179,7 +169,8 @@ impl Endpoint {
             }
         }
         // Behind the flag: no peer is made that this does not see.
-        let peers = self.peers();
+        let peers = self.holders.peers();
+        let regions = self.target.registry.list();
         self.target.close();
         let target = Arc::clone(&self.target);
         let ended: Vec<_> = peers.iter().filter_map(|peer| peer.shut()).collect();
@@ -190,6 +181,10 @@ impl Endpoint {
             let patience = millis(target.limits.drain_time) * 2 + Duration::from_secs(1);
             // Sessions keep their own deadlines, two drain times at most; this one is for a runtime that has stopped.
             let _ = tokio::time::timeout(patience, target.sessions_ended()).await;
+            // Operations of other endpoints may still have a region of this one as their local end.
+            for region in regions {
+                fence(region, Duration::ZERO).await;
+            }
             ticket.complete(Ok(Done::Nothing));
         });
     }

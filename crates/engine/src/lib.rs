@@ -9,6 +9,7 @@ pub mod config;
 pub mod context;
 pub mod endpoint;
 pub mod error;
+mod fence;
 mod info;
 mod io;
 mod lane;

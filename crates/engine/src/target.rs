@@ -1,13 +1,13 @@
 //! What the sessions of one endpoint share: its regions, receives, limits and counters.
 
 use crate::{
-    config::{Limits, millis},
+    config::Limits,
     context::{preface, random},
     error::Error,
     info::endpoint_info,
     mailbox::Mailbox,
     recv::{Event, Receives},
-    region::{Region, Registry},
+    region::Registry,
     stats::Stats,
 };
 use memlane_wire::{Preface, Status};
@@ -137,20 +137,10 @@ impl Target {
         })
     }
 
-    /// Closes the region and resolves when nobody touches it any more: what is running may finish within the drain
-    /// time, then its connections are cut. `cut` does the same to our own operations.
-    pub(crate) async fn fence(&self, region: Arc<Region>, cut: impl FnOnce()) {
-        self.registry.close(&region);
+    /// Ends the receives and sessions that hold memory of a region that is being closed.
+    pub(crate) fn revoke(&self) {
         self.receives.revoke();
-        let patience = millis(self.limits.drain_time);
-        if tokio::time::timeout(patience, Registry::fenced(Arc::clone(&region)))
-            .await
-            .is_err()
-        {
-            self.tell_sessions(|| Event::Revoke);
-            cut();
-            Registry::fenced(region).await;
-        }
+        self.tell_sessions(|| Event::Revoke);
     }
 
     fn tell_sessions(&self, event: impl Fn() -> Event) {

@@ -39,8 +39,11 @@ pub(crate) fn external<'env>(env: &'env Env, memory: &Arc<Memory>) -> Result<Unk
         )
     };
     if status != sys::Status::napi_ok {
-        // SAFETY: Node did not take the reference, so it is still ours to give back.
-        drop(unsafe { Arc::from_raw(hint) });
+        // Only this refusal comes before Node takes the reference. After any other it runs the finalizer itself.
+        if status == sys::Status::napi_no_external_buffers_allowed {
+            // SAFETY: Node did not take the reference, so it is still ours to give back.
+            drop(unsafe { Arc::from_raw(hint) });
+        }
         return Err(Error::new(
             Status::from(status),
             "this runtime makes no ArrayBuffer over outside memory",

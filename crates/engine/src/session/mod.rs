@@ -234,9 +234,15 @@ impl<T: Transport> Session<T> {
     fn handle_events(&mut self) -> Result<(), End> {
         let mut events = std::mem::take(&mut self.events);
         if self.admission.mailbox.take(&mut events) {
-            for event in events.drain(..) {
-                self.handle_event(event)?;
+            let mut unhandled = events.drain(..);
+            while let Some(event) = unhandled.next() {
+                if let Err(end) = self.handle_event(event) {
+                    // Kept for the end, which gives back the receives that were granted.
+                    self.events = unhandled.collect();
+                    return Err(end);
+                }
             }
+            drop(unhandled);
         }
         self.events = events;
         Ok(())

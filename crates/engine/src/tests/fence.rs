@@ -3,6 +3,7 @@
 use super::{support::*, wired::everybody_rests};
 use crate::{
     error::ErrorKind,
+    fence::{Holders, fence},
     io::{
         Transport,
         pipe::{Behaviour, Pipe, pipe},
@@ -45,7 +46,9 @@ fn post(target: &Target, region: &Region) -> Ended {
 
 async fn fence_holds_in_time(target: &Target, region: Arc<Region>) {
     let began = tokio::time::Instant::now();
-    let held = tokio::time::timeout(Duration::from_secs(60), target.fence(Arc::clone(&region), || {})).await;
+    target.registry.close(&region);
+    let fence = fence(Arc::clone(&region), Duration::from_secs(2));
+    let held = tokio::time::timeout(Duration::from_secs(60), fence).await;
     assert!(held.is_ok(), "the fence holds at all");
     assert!(began.elapsed() <= Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(region.in_flight(), 0);
@@ -54,6 +57,7 @@ async fn fence_holds_in_time(target: &Target, region: Arc<Region>) {
 #[tokio::test(start_paused = true)]
 async fn holds_in_time_though_a_message_is_half_received_there() {
     let target = Target::new(Arc::default()).unwrap();
+    let _holders = Holders::new(Arc::clone(&target));
     let region = target.registry.alloc("inbox", 1000, Access::NONE).unwrap();
     let receiving = post(&target, &region);
     let sender = fed(&target);
@@ -67,6 +71,7 @@ async fn holds_in_time_though_a_message_is_half_received_there() {
 #[tokio::test(start_paused = true)]
 async fn holds_at_once_though_a_receive_there_has_claimed_a_message_that_trickles_in() {
     let target = Target::new(Arc::default()).unwrap();
+    let _holders = Holders::new(Arc::clone(&target));
     let region = target.registry.alloc("inbox", 1000, Access::NONE).unwrap();
     let sender = fed(&target);
     say(&sender, &Header::new(Opcode::Send, 1000, 0).encode()).await;
@@ -127,4 +132,36 @@ async fn an_endpoint_that_closes_ends_what_its_peers_have_outstanding() {
     initiator.close(ticket);
     closed.wait().await.unwrap();
     assert_eq!(reading.ended.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn holds_though_another_endpoint_reads_and_receives_into_the_region() {
+    let limits = crate::config::Limits {
+        drain_time: 20,
+        ..crate::config::Limits::default()
+    };
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for whole_endpoint in [false, true] {
+        let (owner, other) = (endpoint_with(limits.clone()), endpoint_with(limits.clone()));
+        let region = owner.alloc("scratch", 5 << 20, Access::NONE).unwrap();
+        let peer = other.connect("127.0.0.1", port, memlane_wire::Mode::Legacy).unwrap();
+        let into = || region.span(0, 5 << 20).unwrap();
+        let large = start(&peer, "read", crate::op::Request::Read { addr: 1, into: into() }, None);
+        let small = region.span(0, 10).unwrap();
+        let small = start(&peer, "read", crate::op::Request::Read { addr: 1, into: small }, None);
+        let (ticket, _, receiving) = channel::ticket("recv");
+        other.recv(into(), None, false, ticket);
+        let (ticket, _, closed) = channel::ticket("close");
+        if whole_endpoint {
+            owner.close(ticket);
+        } else {
+            owner.close_region(&region, ticket);
+        }
+        closed.wait().await.unwrap();
+        assert_eq!(region.in_flight(), 0);
+        for ended in [large.ended, small.ended, receiving] {
+            assert_eq!(ended.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::{support::*, wired::*};
 use crate::{
     config::Limits,
     error::ErrorKind,
+    fence::{Holders, fence},
     io::pipe::{Behaviour, pipe},
     lane::Command,
     op::{Done, Operation, Request, channel},
@@ -100,6 +101,7 @@ async fn a_fence_waits_for_a_running_body_and_cuts_it_when_patience_ends() {
             ..Behaviour::default()
         },
     );
+    let _holders = Holders::new(Arc::clone(&wired.target));
     wired.write(0, &[5; 100]).await.unwrap();
     // A raw reader that asks for much and takes nothing.
     let (near, far) = pipe(
@@ -127,7 +129,8 @@ async fn a_fence_waits_for_a_running_body_and_cuts_it_when_patience_ends() {
         tokio::task::yield_now().await;
     }
     let began = tokio::time::Instant::now();
-    wired.target.fence(Arc::clone(&wired.region), || {}).await;
+    wired.target.registry.close(&wired.region);
+    fence(Arc::clone(&wired.region), Duration::from_millis(limits.drain_time)).await;
     assert!(began.elapsed() >= Duration::from_millis(limits.drain_time));
     assert!(began.elapsed() <= Duration::from_millis(limits.drain_time) + Duration::from_secs(1));
     assert_eq!(wired.region.in_flight(), 0);

@@ -1,0 +1,71 @@
+//! The end of a region: nobody touches it any more.
+//!
+//! A region may be the local end of an operation of any endpoint in the process, not only of its own, so a fence asks
+//! all of them.
+
+use crate::{
+    peer::Peer,
+    region::{Region, Registry},
+    target::Target,
+};
+use parking_lot::Mutex;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// What an endpoint has that may hold memory of regions.
+#[derive(Debug)]
+pub(crate) struct Holders {
+    pub(crate) target: Arc<Target>,
+    peers: Mutex<Vec<Weak<Peer>>>,
+}
+
+/// Every endpoint of the process.
+static ALL: Mutex<Vec<Weak<Holders>>> = Mutex::new(Vec::new());
+
+impl Holders {
+    pub(crate) fn new(target: Arc<Target>) -> Arc<Self> {
+        let holders = Arc::new(Self {
+            target,
+            peers: Mutex::default(),
+        });
+        let mut all = ALL.lock();
+        all.retain(|holders| holders.strong_count() > 0);
+        all.push(Arc::downgrade(&holders));
+        holders
+    }
+
+    pub(crate) fn add(&self, peer: &Arc<Peer>) {
+        let mut peers = self.peers.lock();
+        peers.retain(|peer| peer.strong_count() > 0);
+        peers.push(Arc::downgrade(peer));
+    }
+
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.peers.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+fn everybody() -> Vec<Arc<Holders>> {
+    ALL.lock().iter().filter_map(Weak::upgrade).collect()
+}
+
+/// Resolves when nobody touches the region, which is closed: receives that wait for a message end at once, what is
+/// running may finish while `patience` lasts, then it is cut.
+pub(crate) async fn fence(region: Arc<Region>, patience: Duration) {
+    for holders in everybody() {
+        holders.target.receives.revoke();
+    }
+    if tokio::time::timeout(patience, Registry::fenced(Arc::clone(&region)))
+        .await
+        .is_ok()
+    {
+        return;
+    }
+    for holders in everybody() {
+        holders.target.revoke();
+        holders.peers().iter().for_each(|peer| peer.revoke());
+    }
+    Registry::fenced(region).await;
+}
