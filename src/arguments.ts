@@ -23,8 +23,9 @@ function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'symbol') return 'a symbol'
   if (typeof value !== 'object' || value === null) return String(value)
-  const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
-  return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object'
+  // An object that came as JSON may have a `constructor` of its sender's choice.
+  const maker: unknown = (value as { constructor?: unknown }).constructor
+  return typeof maker === 'function' && maker.name !== '' ? `an instance of ${maker.name.slice(0, 40)}` : 'an object'
 }
 
 /** `what` is of the wrong type. */

@@ -11,7 +11,7 @@ export class Remote {
   /** Whether the peer answers DESCRIBE. */
   readonly describes: boolean
   regions: Map<string, RegionInfo>
-  #text = ''
+  #text: string | undefined = undefined
 
   constructor(lifetime: Lifetime, label: string, describes: boolean, regions: Map<string, RegionInfo>) {
     this.lifetime = lifetime
