@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import test from 'ava'
 import { Child } from './support/child'
 import { endpoint } from './support/pair'
@@ -60,4 +61,28 @@ test('process.exit with workers in full swing ends the process with its code', a
     const exit = await Child.start(t, 'worker', ['exit']).ended
     t.like(exit, { code: 3, signal: null }, exit.output)
   }
+})
+
+const BREAKING = `
+  const { TcpEndpoint } = require('memlane')
+  process.on('uncaughtException', (error) => console.log('told:', error.message))
+  void (async () => {
+    const endpoint = await TcpEndpoint.listen()
+    endpoint.alloc('x', 8, { access: 'read' })
+    const peer = await endpoint.connect('tcp://127.0.0.1:' + endpoint.port)
+    const { signal } = new AbortController()
+    signal.removeEventListener = () => { throw new Error('broken by the program') }
+    const reads = [peer.read('x'), peer.read('x', { signal }), peer.read('x'), peer.read('x')]
+    // All of them end before the loop looks: they are one batch.
+    reads[3].waitSync()
+    await Promise.all([reads[0], reads[2], reads[3]])
+    console.log('ended')
+    await endpoint.close()
+  })()
+`
+
+test('what a program breaks in one operation is told, and the others of its turn end all the same', (t) => {
+  const { stdout, status } = spawnSync(process.execPath, ['-e', BREAKING], { encoding: 'utf8', timeout: 20_000 })
+  t.deepEqual(stdout.trim().split('\n').sort(), ['ended', 'told: broken by the program'])
+  t.is(status, 0)
 })

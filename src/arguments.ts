@@ -90,7 +90,11 @@ export function checkBoolean(value: unknown, what: string): boolean {
 export function checkSignal(value: unknown): AbortSignal {
   // By its shape: another realm, as a test runner makes one, has an AbortSignal of its own.
   const signal = value as Partial<AbortSignal> | null
-  if (typeof signal?.aborted !== 'boolean' || typeof signal.addEventListener !== 'function') {
+  if (
+    typeof signal?.aborted !== 'boolean' ||
+    typeof signal.addEventListener !== 'function' ||
+    typeof signal.removeEventListener !== 'function'
+  ) {
     throw typeError('signal', 'an AbortSignal', value)
   }
   return value as AbortSignal

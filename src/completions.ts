@@ -62,7 +62,15 @@ export function drain(): void {
     slots[op] = undefined
     free.push(op)
     pending--
-    completion.complete(op, from[index + 1] as number, from[index + 2] as number)
+    try {
+      completion.complete(op, from[index + 1] as number, from[index + 2] as number)
+    } catch (error) {
+      // Only what a program has put in the way (an accessor, a signal of its own making) throws here. It is told, but in a
+      // turn of its own: the operations behind this one end all the same.
+      setImmediate(() => {
+        throw error
+      })
+    }
   }
   if (pending === 0) keepAlive.unref()
   // A full batch leaves the wake-up disarmed: whoever drained it owes the next drain.

@@ -22,7 +22,7 @@ use std::{
 pub(crate) const CALL_BYTES: usize = 1 << 20;
 
 /// Bytes that a connection moves before it lets the others on its thread have a turn.
-pub(crate) const TURN_BYTES: usize = 8 << 20;
+pub(crate) const TURN_BYTES: usize = 2 << 20;
 
 /// A connection on which nothing has moved for so long gives its buffers back.
 pub(crate) const AT_REST: Duration = Duration::from_secs(1);
