@@ -84,8 +84,12 @@ function pack(folder, destination) {
   return { tarball: join(destination, packed.filename), files: packed.files.map(({ path }) => path).sort() }
 }
 
+const markdownIn = (folder) => readdirSync(join(root, folder)).filter((file) => file.endsWith('.md')).map((file) => `${folder}/${file}`)
+
 function checkMainContent(files) {
-  const fixed = ['CHANGELOG.md', ...LICENSES, 'README.md', 'native.d.ts', 'native.js', 'package.json']
+  // What the README links to comes with it: who installed the package has the error table at hand.
+  const documents = ['CHANGELOG.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md', ...markdownIn('docs')]
+  const fixed = [...documents, ...LICENSES, 'native.d.ts', 'native.js', 'package.json']
   const outside = files.filter((file) => !file.startsWith('dist/'))
   same(outside, fixed.sort(), 'the main package outside dist/')
   for (const file of ['index.js', 'index.d.ts', 'index.mjs', 'index.d.mts']) expect(files.includes(`dist/${file}`), `dist/${file} is not packed`)
