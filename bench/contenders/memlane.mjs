@@ -22,15 +22,17 @@ export async function serve({ bytes, connections = 1 }) {
 
 /** Runs in the initiator: reads and writes the same offsets of the target's region and of its own. */
 export async function dial({ address, bytes }) {
-  const { TcpEndpoint } = await import('memlane')
-  const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0 })
+  const { TcpContext, TcpEndpoint } = await import('memlane')
+  // A context each: endpoints that share one would share its connections, and dialling is what is asked for here.
+  const context = new TcpContext()
+  const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0, context })
   const scratch = endpoint.alloc('scratch', bytes)
   const peer = await endpoint.connect(address)
   return {
     memory: new Uint8Array(scratch.buffer),
     read: (offset, length) => peer.read(REGION, { into: scratch, intoOffset: offset, remoteOffset: offset, length }),
     write: (offset, length) => peer.write(REGION, scratch, { sourceOffset: offset, remoteOffset: offset, length }),
-    close: () => endpoint.close(),
+    close: () => context.close(),
   }
 }
 
