@@ -1,6 +1,6 @@
 //! Numeric handles that are never given out twice: a stale one finds nothing rather than somebody else's.
 
-use crate::endpoint::number;
+use crate::numbers::number;
 use slab::Slab;
 
 /// Values by handle. A handle is a place and the count of values that were ever stored, so that a place that is used

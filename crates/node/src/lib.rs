@@ -11,9 +11,13 @@
 
 mod attachment;
 mod completion;
+mod context;
 mod endpoint;
 mod error;
 mod handles;
+mod numbers;
+mod peer;
+mod receive;
 mod region;
 mod submit;
 mod view;

@@ -2,8 +2,8 @@
 
 use crate::{
     attachment::with,
-    endpoint::number,
     error::{Failure, failure_of},
+    numbers::number,
     view::View,
 };
 use memlane_engine::{

@@ -2,7 +2,7 @@
 
 use crate::{
     attachment::{Attachment, stage, with},
-    endpoint::{number, timeout},
+    numbers::{number, timeout},
     view::{Numbers, View},
 };
 use memlane_engine::{

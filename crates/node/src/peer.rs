@@ -1,0 +1,80 @@
+//! Peers: connecting, describing, closing.
+
+use crate::{
+    attachment::{Connected, with},
+    numbers::timeout,
+};
+use memlane_engine::{
+    Mode,
+    error::{Error as EngineError, ErrorKind},
+    op::{Done, Operation, Request, Ticket},
+};
+use napi_derive::napi;
+use std::sync::Arc;
+
+/// Makes a peer and dials it; its handle. The operation ends when it has answered: on the native wire with its endpoint
+/// info as detail, on the legacy wire when the connection stands.
+#[napi(catch_unwind)]
+pub fn connect(
+    attachment: u32,
+    operation: f64,
+    endpoint: f64,
+    host: String,
+    port: u16,
+    legacy: bool,
+    timeout_ms: f64,
+) -> f64 {
+    let made = with(attachment, |attachment| {
+        let mode = if legacy { Mode::Legacy } else { Mode::Native };
+        let owner = attachment.endpoints.get(endpoint).cloned();
+        let peer = owner.as_ref().and_then(|owner| owner.connect(&host, port, mode).ok());
+        let Some((owner, peer)) = owner.zip(peer) else {
+            attachment
+                .ticket(operation, "connect")
+                .complete(Err(EngineError::new(ErrorKind::Closed)));
+            return None;
+        };
+        let issuer = peer.issuer(Arc::clone(&attachment.sink));
+        let ticket = Ticket::new(Arc::clone(&issuer), operation as u64, "connect");
+        // The legacy wire has neither: there, an operation without bytes waits for the connection alone.
+        let request = if legacy { Request::Ping } else { Request::Describe };
+        peer.submit(Operation {
+            ticket,
+            request,
+            timeout: timeout(timeout_ms),
+        });
+        Some(attachment.peers.insert(Connected { peer, owner, issuer }))
+    });
+    // Without an endpoint the ticket has ended the operation, and no handle is as good as any.
+    made.flatten().unwrap_or(f64::NAN)
+}
+
+/// Asks a peer for its endpoint info, which comes as detail.
+#[napi(catch_unwind)]
+pub fn describe(attachment: u32, operation: f64, peer: f64, timeout_ms: f64) {
+    with(attachment, |attachment| {
+        let Some(connected) = attachment.peers.get(peer) else {
+            return attachment
+                .ticket(operation, "describe")
+                .complete(Err(EngineError::new(ErrorKind::Closed)));
+        };
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, "describe");
+        connected.peer.submit(Operation {
+            ticket,
+            request: Request::Describe,
+            timeout: timeout(timeout_ms),
+        });
+    });
+}
+
+/// Closes a peer; its open operations end with `ERR_CLOSED`.
+#[napi(catch_unwind)]
+pub fn close_peer(attachment: u32, operation: f64, peer: f64) {
+    with(attachment, |attachment| {
+        let ticket = attachment.ticket(operation, "close");
+        match attachment.peers.remove(peer) {
+            Some(connected) => connected.peer.close(ticket),
+            None => ticket.complete(Ok(Done::Nothing)),
+        }
+    });
+}
