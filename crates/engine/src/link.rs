@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind},
     io::{TcpTransport, dial},
     lane::{
-        Command, Dial, Lane, LaneParts,
+        Command, Dialler, Lane, LaneParts,
         bulk::{Bulk, BulkQueue, pieces},
         giving_up::GiveUp,
         queue::Piece,
@@ -132,6 +132,7 @@ impl Link {
                     span: Some(span),
                     waiter,
                     deadline,
+                    repeated: false,
                 });
             }
         }
@@ -217,13 +218,16 @@ impl Link {
             stats: Arc::clone(stats),
         };
         let Destination { host, port, .. } = self.destination.clone();
-        let dial: Dial<TcpTransport> = Box::pin(async move {
-            dial(&host, port, &limits)
-                .await
-                .map_err(|error| Error::io(ErrorKind::Connect, &error))
+        let dialler: Dialler<TcpTransport> = Box::new(move || {
+            let (host, limits) = (host.clone(), Arc::clone(&limits));
+            Box::pin(async move {
+                dial(&host, port, &limits)
+                    .await
+                    .map_err(|error| Error::io(ErrorKind::Connect, &error))
+            })
         });
         // Made inside: its timer belongs to the runtime that it runs on.
-        let task = context.next_thread().spawn(async move { Lane::new(parts, dial).await });
+        let task = context.next_thread().spawn(async move { Lane::new(parts, dialler).await });
         Ok(OpenLane { commands, task })
     }
 

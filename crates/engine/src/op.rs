@@ -317,7 +317,8 @@ pub(crate) struct Parts {
     open: AtomicU32,
     total: u64,
     is_list: bool,
-    /// Whether a part that changes the peer has been applied: a failure then leaves the whole half done.
+    failed: AtomicBool,
+    /// Whether a part that changes the peer has been applied, or may have been: a failure then leaves the whole half done.
     applied: AtomicBool,
     writes: bool,
     remote: Option<Remote>,
@@ -330,11 +331,12 @@ impl Parts {
         let remote = ticket.remote().cloned();
         let state = Mutex::new((Some(ticket), None));
         let writes = opcode == Opcode::Write;
-        let applied = AtomicBool::new(false);
+        let (failed, applied) = (AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(Self {
             open: AtomicU32::new(pieces),
             total,
             is_list,
+            failed,
             applied,
             writes,
             remote,
@@ -343,8 +345,13 @@ impl Parts {
     }
 
     /// What a piece has failed with already, so that the others need not start.
-    pub(crate) fn failed(&self) -> Option<Error> {
-        self.state.lock().1.clone()
+    pub(crate) fn error(&self) -> Option<Error> {
+        self.has_failed().then(|| self.state.lock().1.clone()).flatten()
+    }
+
+    /// Whether a piece has failed already.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Ends so many pieces with one result.
@@ -353,8 +360,12 @@ impl Parts {
             Ok(()) if self.writes => self.applied.store(true, Ordering::Relaxed),
             Ok(()) => {}
             Err(error) => {
+                if error.is_outcome_unknown() {
+                    self.applied.store(true, Ordering::Relaxed);
+                }
                 let error = if self.is_list { error.entry(entry) } else { error };
                 self.state.lock().1.get_or_insert(error);
+                self.failed.store(true, Ordering::Release);
             }
         }
         if self.open.fetch_sub(pieces, Ordering::AcqRel) == pieces {
@@ -373,6 +384,14 @@ impl Waiter {
         match self {
             Self::Whole(ticket) => ticket.complete(result),
             Self::Part { parts, entry } => parts.finish(1, entry, result.map(|_| ())),
+        }
+    }
+
+    /// Whether another part of its operation has failed, so that this one is for nothing.
+    pub(crate) fn has_failed(&self) -> bool {
+        match self {
+            Self::Whole(_) => false,
+            Self::Part { parts, .. } => parts.has_failed(),
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Bulk {
     parts: Arc<Parts>,
     entry: u32,
     deadline: Option<Instant>,
+    /// Whether it was queued when the last lane's connection ended.
+    repeated: bool,
 }
 
 impl Bulk {
@@ -82,6 +84,7 @@ impl Bulk {
             parts,
             entry,
             deadline,
+            repeated: false,
         }
     }
 
@@ -97,6 +100,7 @@ impl Bulk {
             span: Some(self.span.slice(self.next, len).filter(|span| !span.is_empty())?),
             waiter: self.waiter(),
             deadline: self.deadline,
+            repeated: self.repeated,
         };
         self.next += len;
         Some(piece)
@@ -160,7 +164,7 @@ impl BulkQueue {
             let Some(mut bulk) = state.queue.pop_front() else {
                 break None;
             };
-            if let Some(error) = bulk.parts.failed() {
+            if let Some(error) = bulk.parts.error() {
                 failed.push((bulk, error));
                 continue;
             }
@@ -196,30 +200,72 @@ impl BulkQueue {
     /// A lane is there to take pieces, until the guard goes.
     pub(crate) fn join(self: &Arc<Self>) -> Membership {
         self.state.lock().lanes += 1;
-        Membership(Arc::clone(self))
+        Membership {
+            queue: Arc::clone(self),
+            counted: true,
+        }
+    }
+
+    /// One lane less, unless it is the last and something waits that may go by another connection of its own: whether it
+    /// stays for that. What must not wait any more ends.
+    fn retire(&self, error: &Error, may_stay: bool) -> bool {
+        let mut state = self.state.lock();
+        if state.lanes > 1 {
+            state.lanes -= 1;
+            return false;
+        }
+        let stays = |bulk: &Bulk| may_stay && !bulk.repeated && !bulk.parts.has_failed();
+        let (mut kept, ended): (VecDeque<_>, VecDeque<_>) = state.queue.drain(..).partition(stays);
+        kept.iter_mut().for_each(|bulk| bulk.repeated = true);
+        let stays = !kept.is_empty();
+        state.queue = kept;
+        state.lanes = usize::from(stays);
+        drop(state);
+        for bulk in ended {
+            bulk.skip(error.clone());
+        }
+        stays
     }
 }
 
 /// A lane's place among those that take pieces.
 #[derive(Debug)]
-pub(crate) struct Membership(Arc<BulkQueue>);
+pub(crate) struct Membership {
+    queue: Arc<BulkQueue>,
+    counted: bool,
+}
 
 impl Membership {
     pub(crate) fn queue(&self) -> &BulkQueue {
-        &self.0
+        &self.queue
+    }
+
+    /// The lane's connection has ended, and it has nothing of its own to dial again for: whether large operations wait that
+    /// nobody else is there to take. If not, its place is free.
+    pub(crate) fn stays(&mut self, error: &Error) -> bool {
+        self.counted = self.counted && self.queue.retire(error, true);
+        self.counted
+    }
+
+    /// Takes its place again.
+    pub(crate) fn rejoin(&mut self) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.queue.state.lock().lanes += 1;
+        }
     }
 
     /// The lane has failed: when it was the last one, nobody is left to take what is queued.
-    pub(crate) fn failed(&self, error: &Error) {
-        let is_last = self.0.state.lock().lanes <= 1;
-        if is_last {
-            self.0.give_up(&GiveUp::All(error));
+    pub(crate) fn failed(&mut self, error: &Error) {
+        if std::mem::take(&mut self.counted) {
+            self.queue.retire(error, false);
         }
     }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.0.state.lock().lanes -= 1;
+        if self.counted {
+            self.queue.state.lock().lanes -= 1;
+        }
     }
 }

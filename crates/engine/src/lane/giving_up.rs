@@ -103,16 +103,7 @@ impl<T: Transport> Lane<T> {
         }
         // The memory first: nothing of it is sent or stored once an operation has ended.
         self.tx.clear();
-        let mut refused = std::mem::take(&mut self.departures);
-        for departure in &mut refused {
-            if let Some(waiter) = departure.waiter.take() {
-                let result = match &departure.result {
-                    Err(known) => Err(known.clone()),
-                    Ok(_) => Err(error.clone().outcome_unknown()),
-                };
-                waiter.end(result);
-            }
-        }
+        self.fail_departures(error);
         // What is on the wire first: the error that it ends with says that its outcome is unknown.
         let incoming = std::mem::replace(&mut self.incoming, super::Incoming::Answer);
         for mut slot in self.inflight.take_all().chain(incoming.into_slot()) {
@@ -122,7 +113,7 @@ impl<T: Transport> Lane<T> {
         // In this order: whoever finds the mailbox closed opens another lane for what it has queued; what was queued
         // before that is ended here, if nobody else is there to take it.
         let unread = self.commands.close();
-        if let Some(bulk) = &self.bulk {
+        if let Some(bulk) = &mut self.bulk {
             bulk.failed(error);
         }
         for command in unread.into_iter().chain(self.taken.drain(..)) {
@@ -137,10 +128,22 @@ impl<T: Transport> Lane<T> {
             }
         }
     }
+
+    /// Ends the requests that were to end when they have left.
+    pub(super) fn fail_departures(&mut self, error: &Error) {
+        for departure in std::mem::take(&mut self.departures) {
+            if let Some(waiter) = departure.waiter {
+                waiter.end(Err(match departure.result {
+                    Err(known) => known,
+                    Ok(_) => error.clone().outcome_unknown(),
+                }));
+            }
+        }
+    }
 }
 
 /// Ends the operation of a request that is on the wire; its answer, if it comes, finds nobody.
-fn abandon(slot: &mut Slot, error: Error) {
+pub(super) fn abandon(slot: &mut Slot, error: Error) {
     slot.into = None;
     if let Some(waiter) = slot.waiter.take() {
         let changes_the_peer = matches!(slot.opcode, Opcode::Write | Opcode::Send);

@@ -3,13 +3,19 @@
 use super::queue::TINY_BYTES;
 use crate::{op::Waiter, region::span::Span};
 use memlane_wire::Opcode;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
 
 /// One request on the wire.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) opcode: Opcode,
+    /// Whether it was on the wire before, on a connection that ended.
+    pub(crate) repeated: bool,
+    /// Given by [`InFlight::push`].
+    pub(crate) sequence: u32,
+    /// Address, or tag of a SEND.
+    pub(crate) addr: u64,
     /// `None` once the operation was given up: the answer is drained to nowhere.
     pub(crate) waiter: Option<Waiter>,
     /// Where a READ's bytes go; `None` as for `waiter`.
@@ -22,7 +28,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     fn window_bytes(&self) -> u64 {
-        if self.opcode != Opcode::Send && self.len > TINY_BYTES as u64 {
+        if self.len > TINY_BYTES as u64 {
             self.len
         } else {
             0
@@ -48,28 +54,37 @@ impl Violation {
     }
 }
 
-/// First in, first out; SENDs alone may be answered out of turn.
+/// First in, first out; SENDs alone may be answered out of turn, and so lie apart: what is answered behind one that nobody
+/// receives leaves nothing behind.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
-    first: u32,
-    /// `None` is answered already.
-    slots: VecDeque<Option<Slot>>,
-    open: usize,
+    /// Of the next request.
+    sequence: u32,
+    ordered: VecDeque<Slot>,
+    sends: BTreeMap<u32, Slot>,
     window_bytes: u64,
-    sends: usize,
 }
 
 impl InFlight {
-    pub(crate) fn push(&mut self, slot: Slot) {
-        self.open += 1;
-        self.window_bytes += slot.window_bytes();
-        self.sends += usize::from(slot.opcode == Opcode::Send);
-        self.slots.push_back(Some(slot));
+    pub(crate) fn push(&mut self, mut slot: Slot) {
+        slot.sequence = self.sequence;
+        self.sequence = self.sequence.wrapping_add(1);
+        if slot.opcode == Opcode::Send {
+            self.sends.insert(slot.sequence, slot);
+        } else {
+            self.window_bytes += slot.window_bytes();
+            self.ordered.push_back(slot);
+        }
+    }
+
+    /// Whether the next sequence, after 2^32 of them, is still that of a message: nothing may be sent until it is answered.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        !self.sends.is_empty() && self.sends.contains_key(&self.sequence)
     }
 
     /// Requests that are not answered.
     pub(crate) fn len(&self) -> usize {
-        self.open
+        self.ordered.len() + self.sends.len()
     }
 
     /// Bytes that they move and that keep others waiting.
@@ -79,58 +94,44 @@ impl InFlight {
 
     /// Whether every one of them is a SEND, whose answer may rightly take its time.
     pub(crate) fn only_sends(&self) -> bool {
-        self.sends == self.open
+        self.ordered.is_empty()
     }
 
     /// Takes out the request that a status frame names. `sent` is the position up to which we have sent.
     pub(crate) fn answer(&mut self, sequence: u32, ok: bool, sent: u64) -> Result<Slot, Violation> {
-        let index = sequence.wrapping_sub(self.first) as usize;
-        let slot = self
-            .slots
-            .get(index)
-            .and_then(Option::as_ref)
-            .ok_or(Violation::UnknownSequence)?;
-        let in_turn = slot.opcode == Opcode::Send
-            || self
-                .slots
-                .iter()
-                .take(index)
-                .flatten()
-                .all(|earlier| earlier.opcode == Opcode::Send);
-        if !in_turn {
-            return Err(Violation::OutOfOrder);
+        let lies = |slot: &Slot| ok && slot.end > sent;
+        match self.ordered.front() {
+            Some(slot) if slot.sequence == sequence => {
+                if lies(slot) {
+                    return Err(Violation::AnsweredBeforeSent);
+                }
+                return self.oldest().ok_or(Violation::UnknownSequence);
+            }
+            _ => {}
         }
-        if ok && slot.end > sent {
-            return Err(Violation::AnsweredBeforeSent);
+        match self.sends.get(&sequence) {
+            Some(slot) if lies(slot) => Err(Violation::AnsweredBeforeSent),
+            Some(_) => self.sends.remove(&sequence).ok_or(Violation::UnknownSequence),
+            None if self.ordered.iter().any(|slot| slot.sequence == sequence) => Err(Violation::OutOfOrder),
+            None => Err(Violation::UnknownSequence),
         }
-        self.remove(index).ok_or(Violation::UnknownSequence)
     }
 
-    /// Takes out the oldest request: the one that the legacy wire answers next.
+    /// Takes out the oldest request but for SENDs: the one that the legacy wire answers next.
     pub(crate) fn oldest(&mut self) -> Option<Slot> {
-        self.remove(0)
-    }
-
-    fn remove(&mut self, index: usize) -> Option<Slot> {
-        let slot = self.slots.get_mut(index)?.take()?;
-        self.open -= 1;
+        let slot = self.ordered.pop_front()?;
         self.window_bytes -= slot.window_bytes();
-        self.sends -= usize::from(slot.opcode == Opcode::Send);
-        while let Some(None) = self.slots.front() {
-            self.slots.pop_front();
-            self.first = self.first.wrapping_add(1);
-        }
         Some(slot)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.slots.iter_mut().flatten()
+        self.ordered.iter_mut().chain(self.sends.values_mut())
     }
 
-    /// Everything that is outstanding, for a lane that ends.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Slot> {
-        (self.open, self.window_bytes, self.sends) = (0, 0, 0);
-        std::mem::take(&mut self.slots).into_iter().flatten()
+    /// Everything that is outstanding, for a connection that ends; the next one counts anew.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Slot> + use<> {
+        let Self { ordered, sends, .. } = std::mem::take(self);
+        ordered.into_iter().chain(sends.into_values())
     }
 }
 
@@ -141,6 +142,9 @@ mod tests {
     fn slot(opcode: Opcode, end: u64) -> Slot {
         Slot {
             opcode,
+            repeated: false,
+            sequence: 0,
+            addr: 0,
             waiter: None,
             into: None,
             len: 10,
@@ -190,14 +194,38 @@ mod tests {
     }
 
     #[test]
-    fn sequences_wrap() {
+    fn sequences_wrap_and_none_is_given_to_two_requests() {
         let mut table = InFlight {
-            first: u32::MAX,
+            sequence: u32::MAX,
             ..InFlight::default()
         };
+        table.push(slot(Opcode::Send, 0));
         table.push(slot(Opcode::Read, 0));
-        table.push(slot(Opcode::Read, 0));
-        assert!(table.answer(u32::MAX, true, 0).is_ok());
         assert!(table.answer(0, true, 0).is_ok());
+        // As it is when 2^32 others have been answered behind the message.
+        table.sequence = u32::MAX;
+        assert!(table.is_exhausted());
+        assert!(table.answer(u32::MAX, true, 0).is_ok());
+        assert!(!table.is_exhausted());
+    }
+
+    #[test]
+    fn a_million_messages_answered_behind_one_that_is_not_leave_nothing_behind() {
+        let mut table = table(&[Opcode::Send]);
+        for sequence in 1..1_000_000 {
+            table.push(slot(Opcode::Send, 0));
+            table.push(slot(Opcode::Read, 0));
+            let sequence = 2 * sequence - 1;
+            assert!(table.answer(sequence, true, 0).is_ok());
+            assert!(table.answer(sequence + 1, true, 0).is_ok());
+        }
+        assert_eq!((table.len(), table.sends.len()), (1, 1));
+        assert!(table.ordered.capacity() < 10, "{}", table.ordered.capacity());
+        assert!(table.answer(0, true, 100).is_ok());
+    }
+
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 128, "{} bytes", size_of::<Slot>());
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod giving_up;
 pub(crate) mod inflight;
 pub(crate) mod queue;
 mod read;
+mod redial;
 mod write;
 
 use crate::{
@@ -57,6 +58,9 @@ pub(crate) enum Command {
 /// A connection in the making.
 pub(crate) type Dial<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
+/// Makes a connection each time that it is called.
+pub(crate) type Dialler<T> = Box<dyn FnMut() -> Dial<T> + Send>;
+
 /// What a lane is made of beside its connection.
 pub(crate) struct LaneParts {
     pub(crate) commands: Arc<Mailbox<Command>>,
@@ -74,11 +78,13 @@ enum Link<T> {
     Up(T),
 }
 
-/// One dialled connection, to be spawned; ends when the connection does, and all its operations with it.
+/// One dialled connection, to be spawned. It ends when the connection does and nothing is left that may go by another one;
+/// all its operations have ended then.
 pub(crate) struct Lane<T: Transport> {
     commands: Arc<Mailbox<Command>>,
     taken: Vec<Command>,
     link: Link<T>,
+    dialler: Dialler<T>,
     mode: Mode,
     preface: Preface,
     limits: Arc<Limits>,
@@ -117,7 +123,7 @@ impl From<Error> for End {
 }
 
 impl<T: Transport> Lane<T> {
-    pub(crate) fn new(parts: LaneParts, dial: Dial<T>) -> Self {
+    pub(crate) fn new(parts: LaneParts, mut dialler: Dialler<T>) -> Self {
         let LaneParts {
             commands,
             mode,
@@ -131,7 +137,8 @@ impl<T: Transport> Lane<T> {
         Self {
             commands,
             taken: Vec::new(),
-            link: Link::Dialling(dial),
+            link: Link::Dialling(dialler()),
+            dialler,
             mode,
             preface,
             limits,
@@ -279,6 +286,10 @@ impl<T: Transport> Future for Lane<T> {
         match lane.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(End::Idle) => Poll::Ready(()),
+            Err(End::Failed(error)) if lane.dial_again(&error) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Err(End::Failed(error)) => {
                 lane.fail_all(&error);
                 Poll::Ready(())

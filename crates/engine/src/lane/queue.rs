@@ -2,6 +2,7 @@
 
 use super::giving_up::GiveUp;
 use crate::{
+    error::Error,
     op::{Operation, Request, Waiter},
     region::span::Span,
 };
@@ -19,6 +20,8 @@ pub(crate) struct Piece {
     pub(crate) span: Option<Span>,
     pub(crate) waiter: Waiter,
     pub(crate) deadline: Option<Instant>,
+    /// Whether it was to go by a connection that has ended: that happens to it once.
+    pub(crate) repeated: bool,
 }
 
 impl Piece {
@@ -37,6 +40,7 @@ impl Piece {
             span,
             waiter: Waiter::Whole(operation.ticket),
             deadline,
+            repeated: false,
         }
     }
 }
@@ -64,6 +68,23 @@ impl Queue {
             self.roomy.push_back(piece);
         } else {
             self.pieces.push_back(piece);
+        }
+    }
+
+    /// For another connection: `first` goes before what is queued. What was to go by an earlier one already ends with
+    /// `error`, and so does what belongs to an operation that has failed.
+    pub(crate) fn begin_anew(&mut self, first: Vec<Piece>, error: &Error) {
+        let queued = std::mem::take(&mut self.pieces).into_iter();
+        let queued: Vec<_> = queued.chain(std::mem::take(&mut self.roomy)).collect();
+        first.into_iter().for_each(|piece| self.push(piece));
+        for mut piece in queued {
+            if piece.repeated || piece.waiter.has_failed() {
+                drop(piece.span);
+                piece.waiter.end(Err(error.clone()));
+            } else {
+                piece.repeated = true;
+                self.push(piece);
+            }
         }
     }
 

@@ -29,7 +29,12 @@ pub(super) struct Departure {
 impl<T: Transport> Lane<T> {
     /// Puts queued operations on the wire as far as there is room.
     pub(super) fn issue(&mut self) {
-        while self.incoming.is_open() && self.send_error.is_none() && !self.tx.is_full() && !self.tx.has_body() {
+        while self.incoming.is_open()
+            && self.send_error.is_none()
+            && !self.tx.is_full()
+            && !self.tx.has_body()
+            && !self.inflight.is_exhausted()
+        {
             let Some(piece) = self.next_piece() else { return };
             self.put(piece);
         }
@@ -84,6 +89,9 @@ impl<T: Transport> Lane<T> {
         }
         self.inflight.push(Slot {
             opcode: piece.opcode,
+            repeated: piece.repeated,
+            sequence: 0,
+            addr: piece.addr,
             waiter: Some(piece.waiter),
             into,
             len,

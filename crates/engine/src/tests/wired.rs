@@ -5,7 +5,7 @@ use crate::{
     error::{Error, ErrorKind},
     io::pipe::{Behaviour, Pipe, pipe},
     lane::{
-        Command, Dial, Lane, LaneParts,
+        Command, Dialler, Lane, LaneParts,
         bulk::{Bulk, BulkQueue},
         giving_up::GiveUp,
     },
@@ -49,10 +49,22 @@ pub(crate) fn wired(mode: Mode, there: Behaviour, back: Behaviour) -> Wired {
     }
 }
 
-/// A lane that dials this end of a pipe at once.
+/// A lane that dials this end of a pipe at once, and nothing afterwards.
 pub(crate) fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQueue>, JoinHandle<()>) {
+    lane_over(vec![near], mode)
+}
+
+/// A lane that dials these in turn, at once, and finds nobody afterwards.
+pub(crate) fn lane_over(near: Vec<Pipe>, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQueue>, JoinHandle<()>) {
+    let bulk = Arc::default();
+    let (commands, lane) = lane_of(&bulk, near, mode);
+    (commands, bulk, lane)
+}
+
+/// The same, as one of several lanes.
+pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Arc<Mailbox<Command>>, JoinHandle<()>) {
     let initiator = Target::new(Arc::default()).unwrap();
-    let (commands, bulk) = (Arc::new(Mailbox::default()), Arc::new(BulkQueue::default()));
+    let commands = Arc::new(Mailbox::default());
     let parts = LaneParts {
         commands: Arc::clone(&commands),
         mode,
@@ -61,8 +73,12 @@ pub(crate) fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQu
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
     };
-    let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
-    (commands, bulk, tokio::spawn(Lane::new(parts, dial)))
+    let mut near = near.into_iter();
+    let dialler: Dialler<Pipe> = Box::new(move || {
+        let next = near.next();
+        Box::pin(async { next.ok_or_else(|| Error::new(ErrorKind::Connect)) })
+    });
+    (commands, tokio::spawn(Lane::new(parts, dialler)))
 }
 
 impl Wired {
