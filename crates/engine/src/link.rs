@@ -93,7 +93,7 @@ impl Link {
             self.tell_or_open(&mut state.messages, Command::Submit(operation), None, stats);
             return;
         }
-        match Bulk::take_apart(operation, Instant::now()) {
+        match Bulk::take_apart(operation, Instant::now(), self.bulk.holders()) {
             Ok(bulk) => self.submit_bulk(vec![bulk], stats),
             Err(small) => self.submit_small(Command::Submit(small), stats),
         }
@@ -117,7 +117,7 @@ impl Link {
         };
         let count = entries.iter().map(requests).sum();
         let total = entries.iter().map(|entry| entry.span.len() as u64).sum();
-        let parts = Parts::new(ticket, count, total, opcode, true);
+        let parts = Parts::new(ticket, count, total, opcode, true, self.bulk.holders());
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let (mut small, mut large) = (Vec::with_capacity(entries.len()), Vec::new());
         for (place, Entry { addr, span }) in entries.into_iter().enumerate() {
@@ -217,6 +217,7 @@ impl Link {
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
         };
+        self.bulk.mates().add(&commands);
         let Destination { host, port, .. } = self.destination.clone();
         let dialler: Dialler<TcpTransport> = Box::new(move || {
             let (host, limits) = (host.clone(), Arc::clone(&limits));
@@ -227,7 +228,9 @@ impl Link {
             })
         });
         // Made inside: its timer belongs to the runtime that it runs on.
-        let task = context.next_thread().spawn(async move { Lane::new(parts, dialler).await });
+        let task = context
+            .next_thread()
+            .spawn(async move { Lane::new(parts, dialler).await });
         Ok(OpenLane { commands, task })
     }
 

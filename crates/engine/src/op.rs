@@ -9,7 +9,7 @@ use memlane_wire::Opcode;
 use parking_lot::Mutex;
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -310,6 +310,12 @@ pub(crate) enum Waiter {
     },
 }
 
+/// Whoever may hold parts of an operation.
+pub(crate) trait Holders: std::fmt::Debug + Send + Sync {
+    /// A part has failed: the others are for nothing. Called with no lock of an operation held; must not call back.
+    fn part_failed(&self);
+}
+
 /// An operation in several pieces: it ends with its last piece, because only then is the caller's memory quiet, and
 /// with the error that came first.
 #[derive(Debug)]
@@ -322,12 +328,20 @@ pub(crate) struct Parts {
     applied: AtomicBool,
     writes: bool,
     remote: Option<Remote>,
+    holders: Weak<dyn Holders>,
     state: Mutex<(Option<Ticket>, Option<Error>)>,
 }
 
 impl Parts {
     /// For `pieces` pieces that move `total` bytes; a failed piece of a list is named by its entry.
-    pub(crate) fn new(ticket: Ticket, pieces: u32, total: u64, opcode: Opcode, is_list: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        ticket: Ticket,
+        pieces: u32,
+        total: u64,
+        opcode: Opcode,
+        is_list: bool,
+        holders: Weak<dyn Holders>,
+    ) -> Arc<Self> {
         let remote = ticket.remote().cloned();
         let state = Mutex::new((Some(ticket), None));
         let writes = opcode == Opcode::Write;
@@ -340,6 +354,7 @@ impl Parts {
             applied,
             writes,
             remote,
+            holders,
             state,
         })
     }
@@ -356,6 +371,7 @@ impl Parts {
 
     /// Ends so many pieces with one result.
     pub(crate) fn finish(&self, pieces: u32, entry: u32, result: Result<(), Error>) {
+        let mut is_first = false;
         match result {
             Ok(()) if self.writes => self.applied.store(true, Ordering::Relaxed),
             Ok(()) => {}
@@ -364,7 +380,9 @@ impl Parts {
                     self.applied.store(true, Ordering::Relaxed);
                 }
                 let error = if self.is_list { error.entry(entry) } else { error };
-                self.state.lock().1.get_or_insert(error);
+                let mut state = self.state.lock();
+                is_first = state.1.is_none();
+                state.1.get_or_insert(error);
                 self.failed.store(true, Ordering::Release);
             }
         }
@@ -375,6 +393,8 @@ impl Parts {
             if let Some(ticket) = ticket {
                 ticket.complete(error.map_or(Ok(Done::Bytes(self.total)), Err));
             }
+        } else if is_first && let Some(holders) = self.holders.upgrade() {
+            holders.part_failed();
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Large reads and writes to one address, taken apart: whichever lane has room takes the next piece.
 
-use super::{giving_up::GiveUp, queue::Piece};
+use super::{giving_up::GiveUp, mates::Mates, queue::Piece};
 use crate::{
     error::Error,
-    op::{Operation, Parts, Request, Waiter},
+    op::{Holders, Operation, Parts, Request, Waiter},
     region::span::Span,
 };
 use memlane_wire::Opcode;
 use parking_lot::Mutex;
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
 use tokio::time::Instant;
 
 /// Large reads and writes go in pieces of this size: pipelined pieces are faster than one request (the target reads one
@@ -38,7 +41,11 @@ impl Bulk {
 
     /// The operation taken apart, or as it was where it is to stay whole: only reads and writes can be, a message is
     /// one request.
-    pub(crate) fn take_apart(operation: Operation, now: Instant) -> Result<Self, Operation> {
+    pub(crate) fn take_apart(
+        operation: Operation,
+        now: Instant,
+        holders: Weak<dyn Holders>,
+    ) -> Result<Self, Operation> {
         let Operation {
             ticket,
             request,
@@ -49,7 +56,7 @@ impl Bulk {
             Request::Read { addr, into: span } | Request::Write { addr, from: span }
                 if Self::wants(addr, span.len()) =>
             {
-                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, opcode, false);
+                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, opcode, false, holders);
                 Ok(Self::part(
                     opcode,
                     addr,
@@ -125,10 +132,11 @@ pub(crate) fn pieces(len: usize) -> u32 {
     u32::try_from(len.div_ceil(PIECE_BYTES)).unwrap_or(u32::MAX)
 }
 
-/// The large operations of one link, a piece each in turn, and how many lanes are there to take them.
+/// The large operations of one link, a piece each in turn, and the lanes that are there to take them.
 #[derive(Debug, Default)]
 pub(crate) struct BulkQueue {
     state: Mutex<State>,
+    mates: Arc<Mates>,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +146,17 @@ struct State {
 }
 
 impl BulkQueue {
+    /// The lanes of its link, those that take no large operations included.
+    pub(crate) fn mates(&self) -> &Mates {
+        &self.mates
+    }
+
+    /// Whoever is to hear when a part of an operation has failed.
+    pub(crate) fn holders(&self) -> Weak<dyn Holders> {
+        let mates: Arc<dyn Holders> = Arc::clone(&self.mates) as _;
+        Arc::downgrade(&mates)
+    }
+
     pub(crate) fn push(&self, bulk: Bulk) {
         self.state.lock().queue.push_back(bulk);
     }
@@ -185,6 +204,9 @@ impl BulkQueue {
     pub(crate) fn give_up(&self, wanted: &GiveUp<'_>) {
         let takes = |bulk: &Bulk| wanted.takes(&bulk.waiter(), bulk.deadline, Some(&bulk.span));
         let mut state = self.state.lock();
+        if state.queue.is_empty() {
+            return;
+        }
         let (taken, rest): (VecDeque<_>, _) = state.queue.drain(..).partition(takes);
         state.queue = rest;
         drop(state);

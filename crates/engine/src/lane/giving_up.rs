@@ -1,7 +1,8 @@
 //! Every early end: a deadline, a cancel, the end of the lane. In no case is the caller's memory touched afterwards.
 
-use super::{Command, End, Lane, inflight::Slot};
+use super::{Command, End, Lane, inflight::Slot, write::Departure};
 use crate::{
+    config::millis,
     error::{Error, ErrorKind},
     io::Transport,
     op::{OperationKey, Remote, Waiter},
@@ -21,6 +22,8 @@ pub(crate) enum GiveUp<'a> {
     Closed(&'a Remote),
     /// Those whose local memory belongs to a region that is being closed.
     Revoked,
+    /// Parts of operations that have failed by another of their parts.
+    Abandoned,
     /// All: the lane ends.
     All(&'a Error),
 }
@@ -32,6 +35,7 @@ impl GiveUp<'_> {
             Self::Cancelled(keys) => waiter.key().is_some_and(|key| keys.contains(&key)),
             Self::Closed(remote) => waiter.remote().is_some_and(|theirs| theirs.is(remote)),
             Self::Revoked => span.is_some_and(Span::is_revoked),
+            Self::Abandoned => waiter.has_failed(),
             Self::All(_) => true,
         }
     }
@@ -42,6 +46,8 @@ impl GiveUp<'_> {
             Self::Cancelled(_) => Error::new(ErrorKind::Aborted),
             Self::Closed(_) => Error::new(ErrorKind::Closed),
             Self::Revoked => Error::new(ErrorKind::Closed).detail("the local region was closed"),
+            // Nobody is told this: the operation ends with the error that came first.
+            Self::Abandoned => Error::new(ErrorKind::Aborted),
             Self::All(error) => (*error).clone(),
         }
     }
@@ -59,7 +65,13 @@ impl<T: Transport> Lane<T> {
         // Small bodies were copied; a large one is sent from the caller's memory, is the last that was queued, and ends
         // with what was queued.
         let held = self.tx.has_body().then(|| self.tx.queued());
+        // Others on the lane are not to suffer for an operation that was refused elsewhere: what is half sent of it may
+        // leave, if it does so soon.
+        let may_leave = matches!(wanted, GiveUp::Abandoned)
+            .then(|| Instant::now() + millis(self.limits.drain_time))
+            .filter(|_| held.is_some());
         let mut half_sent = false;
+        let mut leaving = None;
         let outstanding = self.inflight.iter_mut().chain(self.incoming.slot_mut());
         for slot in outstanding {
             if slot
@@ -67,22 +79,40 @@ impl<T: Transport> Lane<T> {
                 .as_ref()
                 .is_some_and(|waiter| wanted.takes(waiter, slot.deadline, slot.into.as_ref()))
             {
-                half_sent |= slot.opcode != Opcode::Read && Some(slot.end) == held;
-                abandon(slot, wanted.error());
+                let is_half_sent = slot.opcode != Opcode::Read && Some(slot.end) == held;
+                if is_half_sent && may_leave.is_some() {
+                    leaving = Some(Departure {
+                        end: slot.end,
+                        waiter: slot.waiter.take(),
+                        result: Err(wanted.error().outcome_unknown()),
+                        deadline: slot.deadline,
+                    });
+                } else {
+                    half_sent |= is_half_sent;
+                    abandon(slot, wanted.error());
+                }
             }
         }
+        self.departures.extend(leaving);
         for departure in &mut self.departures {
             if departure
                 .waiter
                 .as_ref()
                 .is_some_and(|waiter| wanted.takes(waiter, departure.deadline, None))
             {
-                half_sent |= Some(departure.end) == held;
-                if let Some(waiter) = departure.waiter.take() {
-                    waiter.end(Err(wanted.error().outcome_unknown()));
+                let is_half_sent = Some(departure.end) == held;
+                if is_half_sent && may_leave.is_some() {
+                    departure.result = Err(wanted.error().outcome_unknown());
+                    departure.deadline = departure.deadline.into_iter().chain(may_leave).min();
+                } else {
+                    half_sent |= is_half_sent;
+                    if let Some(waiter) = departure.waiter.take() {
+                        waiter.end(Err(wanted.error().outcome_unknown()));
+                    }
                 }
             }
         }
+        self.note_deadline(may_leave);
         half_sent |= matches!(wanted, GiveUp::Revoked) && self.tx.has_revoked_body();
         if half_sent {
             self.tx.clear();

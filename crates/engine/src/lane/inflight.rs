@@ -28,11 +28,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     fn window_bytes(&self) -> u64 {
-        if self.len > TINY_BYTES as u64 {
-            self.len
-        } else {
-            0
-        }
+        if self.len > TINY_BYTES as u64 { self.len } else { 0 }
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod bulk;
 mod clock;
 pub(crate) mod giving_up;
 pub(crate) mod inflight;
+pub(crate) mod mates;
 pub(crate) mod queue;
 mod read;
 mod redial;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     /// There are large operations to take pieces of.
     Work,
     Cancel(OperationKey),
+    /// A part of an operation has failed: end its other parts.
+    Abandon,
     /// A peer is closed here: end its operations, then let go of the sender.
     Forget(Remote, oneshot::Sender<()>),
     /// A local region is being closed and its fence waits: end what still moves its bytes.
@@ -212,6 +215,7 @@ impl<T: Transport> Lane<T> {
             let now = Instant::now();
             let mut untouched = commands.drain(..);
             let mut cancels = HashSet::new();
+            let mut has_failed_parts = false;
             while result.is_ok()
                 && let Some(command) = untouched.next()
             {
@@ -244,12 +248,19 @@ impl<T: Transport> Lane<T> {
                         cancels.insert(key);
                         Ok(())
                     }
+                    Command::Abandon => {
+                        has_failed_parts = true;
+                        Ok(())
+                    }
                     Command::Revoke => self.give_up(&GiveUp::Revoked),
                     Command::Close => Err(Error::new(ErrorKind::Closed).into()),
                 };
             }
             if result.is_ok() && !cancels.is_empty() {
                 result = self.give_up(&GiveUp::Cancelled(&cancels));
+            }
+            if result.is_ok() && has_failed_parts {
+                result = self.give_up(&GiveUp::Abandoned);
             }
             if result.is_err() {
                 self.taken = untouched.collect();

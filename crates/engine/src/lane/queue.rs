@@ -74,10 +74,8 @@ impl Queue {
     /// For another connection: `first` goes before what is queued. What was to go by an earlier one already ends with
     /// `error`, and so does what belongs to an operation that has failed.
     pub(crate) fn begin_anew(&mut self, first: Vec<Piece>, error: &Error) {
-        let queued = std::mem::take(&mut self.pieces).into_iter();
-        let queued: Vec<_> = queued.chain(std::mem::take(&mut self.roomy)).collect();
-        first.into_iter().for_each(|piece| self.push(piece));
-        for mut piece in queued {
+        let tiny = std::mem::take(&mut self.pieces);
+        for mut piece in first.into_iter().chain(tiny).chain(std::mem::take(&mut self.roomy)) {
             if piece.repeated || piece.waiter.has_failed() {
                 drop(piece.span);
                 piece.waiter.end(Err(error.clone()));

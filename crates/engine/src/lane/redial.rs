@@ -1,7 +1,13 @@
 //! The connection has ended and the lane goes on: what may safely go by another one waits in the queue of the same lane while
 //! that is dialled, so that a cancel, a deadline or a fence finds it there in every moment.
 
-use super::{Command, Lane, Link, giving_up::abandon, inflight::Slot, queue::Piece, read::Incoming};
+use super::{
+    Command, Lane, Link,
+    giving_up::{GiveUp, abandon},
+    inflight::Slot,
+    queue::Piece,
+    read::Incoming,
+};
 use crate::{
     error::{Error, ErrorKind},
     io::{RecvBuffer, SendQueue, Transport},
@@ -48,6 +54,7 @@ impl<T: Transport> Lane<T> {
             }
         }
         self.queue.begin_anew(again, error);
+        self.queue.give_up(&GiveUp::Abandoned);
     }
 
     /// Whether there is anything to dial for. If not, nothing is taken any more either.
@@ -91,7 +98,7 @@ fn again_by_another(mut slot: Slot) -> Result<Piece, Slot> {
             span: Some(span),
             waiter,
             deadline: slot.deadline,
-            repeated: true,
+            repeated: false,
         }),
         (waiter, into) => Err(Slot { waiter, into, ..slot }),
     }

@@ -54,6 +54,12 @@ impl Span {
         self.lease.is_revoked()
     }
 
+    /// Spans of its memory that there are.
+    #[cfg(test)]
+    pub(crate) fn leases(&self) -> usize {
+        self.lease.memory().gate().leases()
+    }
+
     /// Number of bytes.
     pub fn len(&self) -> usize {
         self.len

@@ -3,7 +3,9 @@
 mod fence;
 mod giving_up;
 mod links;
+mod parts;
 mod pipe;
+mod redial;
 mod support;
 mod tcp;
 mod wired;

@@ -3,7 +3,11 @@
 use super::support::*;
 use crate::{
     error::{Error, ErrorKind},
-    io::pipe::{Behaviour, Pipe, pipe},
+    io::{
+        Transport,
+        pipe::{Behaviour, Pipe, pipe},
+        raw::{RecvSegment, SendSegment},
+    },
     lane::{
         Command, Dialler, Lane, LaneParts,
         bulk::{Bulk, BulkQueue},
@@ -16,7 +20,7 @@ use crate::{
     session::Session,
     target::Target,
 };
-use memlane_wire::Mode;
+use memlane_wire::{Header, Mode, Opcode, Preface, Status, StatusFrame};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 
@@ -65,6 +69,7 @@ pub(crate) fn lane_over(near: Vec<Pipe>, mode: Mode) -> (Arc<Mailbox<Command>>, 
 pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Arc<Mailbox<Command>>, JoinHandle<()>) {
     let initiator = Target::new(Arc::default()).unwrap();
     let commands = Arc::new(Mailbox::default());
+    bulk.mates().add(&commands);
     let parts = LaneParts {
         commands: Arc::clone(&commands),
         mode,
@@ -89,7 +94,7 @@ impl Wired {
             request,
             timeout: Some(timeout),
         };
-        let command = match Bulk::take_apart(operation, tokio::time::Instant::now()) {
+        let command = match Bulk::take_apart(operation, tokio::time::Instant::now(), self.bulk.holders()) {
             Ok(bulk) => {
                 self.bulk.push(bulk);
                 Command::Work
@@ -172,8 +177,76 @@ pub(crate) fn stuck(room: usize) -> (Wired, Pipe) {
     )
 }
 
+/// A native lane that dials so many pipes in turn, whose far ends are in our hands.
+pub(crate) fn by_hand(count: usize, there: Behaviour) -> (Wired, Vec<Far>) {
+    let whole = wired(Mode::Native, Behaviour::default(), Behaviour::default());
+    let (near, far) = (0..count)
+        .map(|_| pipe(there, Behaviour::default()))
+        .map(|(near, far)| (near, Far(far)))
+        .unzip();
+    let (commands, bulk, lane) = lane_over(near, Mode::Native);
+    let by_hand = Wired {
+        commands,
+        bulk,
+        lane,
+        ..whole
+    };
+    (by_hand, far)
+}
+
+/// The target's end of a pipe, without a target.
+pub(crate) struct Far(pub(crate) Pipe);
+
+impl Far {
+    pub(crate) async fn say(&self, bytes: &[u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            at += std::future::poll_fn(|cx| self.0.poll_send(cx, &[SendSegment::bytes(&bytes[at..])]))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// So many bytes, or as many as come before the end.
+    pub(crate) async fn hear(&self, count: usize) -> Vec<u8> {
+        let mut heard = Vec::new();
+        while heard.len() < count {
+            let mut bytes = vec![0; count - heard.len()];
+            let more = std::future::poll_fn(|cx| self.0.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)])).await;
+            match more {
+                Ok(more) if more > 0 => heard.extend(&bytes[..more]),
+                _ => break,
+            }
+        }
+        heard
+    }
+
+    /// Prefaces, each way.
+    pub(crate) async fn greet(&self) {
+        assert_eq!(self.hear(Preface::LEN).await.len(), Preface::LEN);
+        let preface = Target::new(Arc::default()).unwrap().preface().unwrap();
+        self.say(&preface.encode()).await;
+    }
+
+    /// The next request.
+    pub(crate) async fn request(&self) -> Header {
+        Header::take(&self.hear(Header::LEN).await).expect("a request")
+    }
+
+    /// Answers every READ with bytes that tell their address, until the lane ends the connection; how many.
+    pub(crate) async fn serve_reads(&self) -> u32 {
+        let mut answered = 0;
+        while let Some(header) = Header::take(&self.hear(Header::LEN).await) {
+            assert_eq!(header.opcode(), Some(Opcode::Read));
+            self.say(&StatusFrame::new(answered, Status::Ok).encode()).await;
+            self.say(&vec![header.addr as u8; header.size as usize]).await;
+            answered += 1;
+        }
+        answered
+    }
+}
+
 pub(crate) async fn drain(far: Pipe) {
-    use crate::io::{Transport, raw::RecvSegment};
     let mut bytes = vec![0; 1 << 16];
     while std::future::poll_fn(|cx| far.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)]))
         .await
