@@ -47,10 +47,10 @@ impl<T: Transport> Lane<T> {
             abandon(&mut slot, error.clone());
         }
         let mut again = Vec::new();
-        for slot in self.inflight.take_all() {
-            match again_by_another(slot) {
-                Ok(piece) => again.push(piece),
-                Err(mut slot) => abandon(&mut slot, error.clone()),
+        for mut slot in self.inflight.take_all() {
+            match again_by_another(&mut slot) {
+                Some(piece) => again.push(piece),
+                None => abandon(&mut slot, error.clone()),
             }
         }
         self.queue.begin_anew(again, error);
@@ -89,17 +89,16 @@ impl<T: Transport> Lane<T> {
 }
 
 /// The piece that a request was, if it may be asked for a second time.
-fn again_by_another(mut slot: Slot) -> Result<Piece, Slot> {
-    let repeatable = slot.opcode == Opcode::Read && !slot.repeated;
-    match (slot.waiter.take(), slot.into.take()) {
-        (Some(waiter), Some(span)) if repeatable && !waiter.has_failed() => Ok(Piece {
-            opcode: slot.opcode,
-            addr: slot.addr,
-            span: Some(span),
-            waiter,
-            deadline: slot.deadline,
-            repeated: false,
-        }),
-        (waiter, into) => Err(Slot { waiter, into, ..slot }),
+fn again_by_another(slot: &mut Slot) -> Option<Piece> {
+    if slot.opcode != Opcode::Read || slot.repeated {
+        return None;
     }
+    Some(Piece {
+        opcode: slot.opcode,
+        addr: slot.addr,
+        waiter: slot.waiter.take()?,
+        span: slot.into.take(),
+        deadline: slot.deadline,
+        repeated: false,
+    })
 }
