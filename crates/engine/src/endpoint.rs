@@ -10,7 +10,7 @@ use crate::{
     op::{Done, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
-    region::{Access, Region, span::Span},
+    region::{Access, Region, Tensor, file::MappedFile, span::Span},
     session::Session,
     target::{Admission, Target},
 };
@@ -93,10 +93,39 @@ impl Endpoint {
     /// # Errors
     /// `ERR_REGION_EXISTS`, `ERR_INVALID_NAME`, `ERR_MEMORY`, and `ERR_CLOSED` when the endpoint is closed.
     pub fn alloc(&self, name: &str, len: usize, access: Access) -> Result<Arc<Region>, Error> {
+        self.check_open()?;
+        self.target.registry.alloc(name, len, access)
+    }
+
+    /// The same, of bytes that the endpoint info says something about.
+    ///
+    /// # Errors
+    /// As for [`Endpoint::alloc`].
+    pub fn alloc_tensor(&self, name: &str, len: usize, access: Access, tensor: Tensor) -> Result<Arc<Region>, Error> {
+        self.check_open()?;
+        self.target.registry.alloc_tensor(name, len, access, tensor)
+    }
+
+    /// A new region of the range of a file that `map` maps; none of it is read for that.
+    ///
+    /// # Errors
+    /// As for [`Endpoint::alloc`]; `ERR_FILE` with what `map` says.
+    pub fn map_file(
+        &self,
+        name: &str,
+        access: Access,
+        tensor: Option<Tensor>,
+        map: impl FnOnce() -> io::Result<MappedFile>,
+    ) -> Result<Arc<Region>, Error> {
+        self.check_open()?;
+        self.target.registry.map_file(name, access, tensor, map)
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
         if self.state.lock().closed {
             return Err(Error::new(ErrorKind::Closed));
         }
-        self.target.registry.alloc(name, len, access)
+        Ok(())
     }
 
     /// Closes a region: new requests miss at once, running ones may finish within the drain time, then their connections

@@ -87,6 +87,7 @@ error_table! {
     RegionExists,   "ERR_REGION_EXISTS",    Local,     false, None,                       "an open region has this name";
     InvalidName,    "ERR_INVALID_NAME",     Local,     false, None,                       "no region can have this name";
     Memory,         "ERR_MEMORY",           Local,     true,  None,                       "the system has no such memory";
+    File,           "ERR_FILE",             Local,     false, None,                       "the file cannot be mapped, or has lost the bytes";
     Internal,       "ERR_INTERNAL",         Local,     false, None,                       "a fault in memlane itself";
 }
 
@@ -113,6 +114,7 @@ struct Inner {
     peer: Option<Arc<str>>,
     outcome_unknown: bool,
     entry: Option<u32>,
+    errno: Option<i32>,
 }
 
 impl Error {
@@ -125,11 +127,19 @@ impl Error {
             peer: None,
             outcome_unknown: false,
             entry: None,
+            errno: None,
         }))
     }
 
     pub(crate) fn io(kind: ErrorKind, error: &io::Error) -> Self {
-        Self::new(kind).detail(error.to_string())
+        let mut made = Self::new(kind).detail(error.to_string());
+        made.0.errno = error.raw_os_error();
+        made
+    }
+
+    /// A system call over memory of a file did not find the bytes.
+    pub(crate) fn lost_file() -> Self {
+        Self::new(ErrorKind::File).detail("the file was truncated, or cannot be read")
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -161,6 +171,11 @@ impl Error {
     /// The place in the list of the entry that failed, when the operation is a list.
     pub fn failed_entry(&self) -> Option<u32> {
         self.0.entry
+    }
+
+    /// The system's number for the error beneath, when it was the system's.
+    pub fn errno(&self) -> Option<i32> {
+        self.0.errno
     }
 
     /// What went wrong.

@@ -10,7 +10,12 @@ pub(crate) fn endpoint_info(host: &str, port: u16, instance: &[u8; 16], regions:
         .iter()
         .filter(|region| region.access() != crate::region::Access::NONE)
         .map(|region| {
-            let entry = json!({ "addr": region.address(), "length": region.len(), "access": region.access().name() });
+            let mut entry =
+                json!({ "addr": region.address(), "length": region.len(), "access": region.access().name() });
+            if let Some(tensor) = region.tensor() {
+                entry["dtype"] = json!(tensor.dtype);
+                entry["shape"] = json!(tensor.shape);
+            }
             (region.name().to_owned(), entry)
         })
         .collect();

@@ -195,8 +195,9 @@ impl Receives {
 
     fn deliver(&self, posted: Posted, tag: u64, bytes: &Span, from: &Arc<str>) -> Status {
         let size = bytes.len() as u64;
-        if !posted.exact || posted.into.len() == bytes.len() {
-            bytes.copy_to(&posted.into);
+        let fits = !posted.exact || posted.into.len() == bytes.len();
+        if fits && bytes.copy_to(&posted.into).is_err() {
+            return self.lose(posted, from);
         }
         self.complete(posted, tag, size, from)
     }
@@ -212,6 +213,14 @@ impl Receives {
             return Status::MessageSize;
         }
         let bytes = size.min(room);
+        if posted.into.is_file()
+            && posted
+                .into
+                .slice(0, bytes as usize)
+                .is_none_or(|span| span.check_file().is_err())
+        {
+            return self.lose(posted, from);
+        }
         self.stats.receives.add(1);
         self.stats.bytes_received.add(bytes);
         let message = Message {
@@ -222,6 +231,15 @@ impl Receives {
         };
         posted.ticket.complete(Ok(Done::Message(Box::new(message))));
         if size > room { Status::MessageSize } else { Status::Ok }
+    }
+
+    /// Ends a receive whose memory is of a file that was truncated; the status for the sender, whose message is dropped.
+    pub(crate) fn lose(&self, posted: Posted, from: &Arc<str>) -> Status {
+        self.state.lock().take_receiving(&posted.ticket);
+        let Posted { ticket, into, .. } = posted;
+        drop(into);
+        ticket.fail(Error::lost_file(), from);
+        Status::NoReceive
     }
 
     /// A SEND header has come.

@@ -101,20 +101,38 @@ impl SendQueue {
         self.buffered += bytes.len();
     }
 
-    /// Queues a body: a small one as a copy, so that its span is free again when this returns.
-    pub(crate) fn push_body(&mut self, span: Span) {
-        let len = span.len();
-        self.queued += len as u64;
+    /// Queues a frame and its body: a small one as a copy, so that its span is free again when this returns.
+    ///
+    /// # Errors
+    /// When the body is of a file that has lost it: nothing is queued then.
+    pub(crate) fn push_framed(&mut self, frame: &[u8], body: Span) -> io::Result<()> {
+        let len = body.len();
         if len > GATHER_BYTES {
+            body.check_file()?;
+            body.will_need();
+            self.push(frame);
+            self.queued += len as u64;
             self.spans += 1;
-            self.chunks.push_back(Chunk::Body { span, at: 0 });
-        } else {
-            self.buffered += len;
-            let tail = self.tail();
-            let start = tail.len();
-            tail.resize(start + len, 0);
-            span.copy_out(0, &mut tail[start..]);
+            self.chunks.push_back(Chunk::Body { span: body, at: 0 });
+            return Ok(());
         }
+        let tail = self.tail();
+        let start = tail.len();
+        tail.extend_from_slice(frame);
+        tail.resize(start + frame.len() + len, 0);
+        if let Err(error) = body.copy_out(0, &mut tail[start + frame.len()..]) {
+            tail.truncate(start);
+            return Err(error);
+        }
+        self.queued += (frame.len() + len) as u64;
+        self.buffered += frame.len() + len;
+        Ok(())
+    }
+
+    /// Whether `error` says that a file has lost the body that was being sent.
+    pub(crate) fn has_lost(&self, error: &io::Error) -> bool {
+        let lost = |chunk: &Chunk| matches!(chunk, Chunk::Body { span, .. } if span.is_lost(error));
+        self.spans > 0 && self.chunks.iter().any(lost)
     }
 
     fn tail(&mut self) -> &mut Vec<u8> {

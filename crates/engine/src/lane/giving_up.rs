@@ -123,6 +123,27 @@ impl<T: Transport> Lane<T> {
         Ok(())
     }
 
+    /// The file behind the body that is being sent was truncated: its operation ends, and the lane with it, because the
+    /// stream has no other way to be rid of a body that has begun.
+    pub(super) fn lose_body(&mut self) -> End {
+        // It is the last that was queued: nothing is put behind a large body before it is out.
+        let held = self.tx.queued();
+        let is_its = |slot: &&mut Slot| slot.opcode != Opcode::Read && slot.end == held;
+        if let Some(slot) = self.inflight.iter_mut().find(is_its) {
+            abandon(slot, Error::lost_file());
+        }
+        for departure in &mut self.departures {
+            if departure.end == held
+                && let Some(waiter) = departure.waiter.take()
+            {
+                waiter.end(Err(Error::lost_file().outcome_unknown()));
+            }
+        }
+        self.tx.clear();
+        let text = "the lane was closed, because the file behind an operation on it was truncated";
+        Error::new(ErrorKind::PeerClosed).detail(text).into()
+    }
+
     /// Ends everything, what nobody has looked at yet included.
     pub(super) fn fail_all(&mut self, error: &Error) {
         if matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Timeout) {

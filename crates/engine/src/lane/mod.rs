@@ -171,7 +171,7 @@ impl<T: Transport> Lane<T> {
                 break;
             }
             self.issue();
-            let moved = self.send(cx) + self.receive(cx)?;
+            let moved = self.send(cx)? + self.receive(cx)?;
             self.settle_departures();
             if moved == 0 {
                 break;

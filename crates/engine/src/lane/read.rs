@@ -2,6 +2,7 @@
 
 use super::{
     End, Lane, Link,
+    giving_up::abandon,
     inflight::{Slot, Violation},
     write::{Departure, count},
 };
@@ -92,6 +93,12 @@ impl<T: Transport> Lane<T> {
                 let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, io, cx) else {
                     return Ok(0);
                 };
+                if let Err(error) = &stored
+                    && into.is_lost(error)
+                {
+                    self.drain_body();
+                    return self.receive(cx);
+                }
                 let Some(stored) = stored.map_err(|error| self.lost(&error))? else {
                     return Err(self.hung_up().into());
                 };
@@ -137,8 +144,12 @@ impl<T: Transport> Lane<T> {
                 let left = slot.len - *at;
                 let buffered = self.rx.bytes();
                 let count = buffered.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                if let Some(into) = &slot.into {
-                    into.copy_in(*at as usize, &buffered[..count]);
+                let stored = slot
+                    .into
+                    .as_ref()
+                    .map(|into| into.copy_in(*at as usize, &buffered[..count]));
+                if matches!(stored, Some(Err(_))) {
+                    abandon(slot, Error::lost_file());
                 }
                 *at += count as u64;
                 self.rx.consume(count);
@@ -238,7 +249,20 @@ impl<T: Transport> Lane<T> {
         Ok(true)
     }
 
+    /// The file behind the local end of a READ was truncated: the operation ends, the rest of the body goes nowhere.
+    fn drain_body(&mut self) {
+        if let Some(slot) = self.incoming.slot_mut() {
+            abandon(slot, Error::lost_file());
+        }
+    }
+
     fn finish_body(&mut self) -> bool {
+        // What was stored in the last page behind the end of a file is nowhere.
+        if let Incoming::Body { slot, .. } = &mut self.incoming
+            && slot.into.as_ref().is_some_and(|into| into.check_file().is_err())
+        {
+            abandon(slot, Error::lost_file());
+        }
         if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
             // The span goes first: whoever learns that the READ is done finds its memory quiet.
             drop(slot.into);

@@ -1,6 +1,6 @@
 //! The way out: from the queue to the socket.
 
-use super::{Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
+use super::{End, Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
 use crate::{
     error::{Error, ErrorKind},
     io::{TURN_BYTES, Transport},
@@ -70,11 +70,23 @@ impl<T: Transport> Lane<T> {
         if self.mode == Mode::Legacy && len == 0 && piece.opcode != Opcode::Send {
             return piece.waiter.end(Ok(Done::Bytes(0)));
         }
-        self.tx.push(&Header::new(piece.opcode, len, piece.addr).encode());
+        let header = Header::new(piece.opcode, len, piece.addr).encode();
         let mut into = None;
-        match piece.opcode {
-            Opcode::Read => into = piece.span,
-            _ => piece.span.into_iter().for_each(|span| self.tx.push_body(span)),
+        match (piece.opcode, piece.span) {
+            (Opcode::Read, Some(span)) => {
+                if let Err(error) = span.check_file() {
+                    drop(span);
+                    return piece.waiter.end(Err(Error::io(ErrorKind::File, &error)));
+                }
+                self.tx.push(&header);
+                into = Some(span);
+            }
+            (_, Some(span)) => {
+                if let Err(error) = self.tx.push_framed(&header, span) {
+                    return piece.waiter.end(Err(Error::io(ErrorKind::File, &error)));
+                }
+            }
+            (_, None) => self.tx.push(&header),
         }
         let end = self.tx.queued();
         if self.mode == Mode::Legacy && piece.opcode != Opcode::Read {
@@ -101,12 +113,13 @@ impl<T: Transport> Lane<T> {
     }
 
     /// Sends as far as the socket takes it; a failure is kept until the peer's last words are read.
-    pub(super) fn send(&mut self, cx: &mut Context<'_>) -> usize {
-        let Link::Up(io) = &self.link else { return 0 };
+    pub(super) fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
+        let Link::Up(io) = &self.link else { return Ok(0) };
         let mut moved = 0;
         while self.tx.pending() > 0 && self.send_error.is_none() && moved < TURN_BYTES {
             match self.tx.poll_send(io, cx) {
                 Poll::Ready(Ok(count)) => moved += count,
+                Poll::Ready(Err(error)) if self.tx.has_lost(&error) => return Err(self.lose_body()),
                 Poll::Ready(Err(error)) => {
                     self.send_error = Some(Error::io(ErrorKind::PeerClosed, &error));
                     self.moved = Instant::now();
@@ -114,7 +127,7 @@ impl<T: Transport> Lane<T> {
                 Poll::Pending => break,
             }
         }
-        moved
+        Ok(moved)
     }
 
     /// Ends the requests that have left.

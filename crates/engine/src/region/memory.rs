@@ -4,8 +4,10 @@
 //! lock. Rust's rules have no reference for such memory, so there is none here: no `&[u8]`, no `&mut [u8]`, only a
 //! base pointer, a length, and copies whose range is checked first. Reading while somebody writes gives torn bytes,
 //! never undefined behaviour in the sense of a dangling or aliased reference. (The model is rust-vmm's `vm-memory`.)
+//!
+//! A copy of a file's bytes can fail, because the file may have been truncated; one of any other memory cannot.
 
-use super::gate::Gate;
+use super::{file::MappedFile, gate::Gate};
 use std::{io, ptr, ptr::NonNull, sync::Arc};
 
 /// Owned bytes without a Rust reference to them; freed when the last `Arc` goes.
@@ -24,6 +26,8 @@ enum Backing {
     },
     /// The process heap, for bytes that live as long as one operation.
     Heap(std::alloc::Layout),
+    /// Somebody else's too, and it may shrink: never loaded from or stored to by us.
+    File(MappedFile),
     Empty,
 }
 
@@ -37,6 +41,9 @@ const HUGE_PAGE: usize = 2 << 20;
 
 /// From this size on, private memory is a mapping of its own and not a block of the heap.
 const LAZY_BYTES: usize = 1 << 20;
+
+/// What a copy from a file to other memory moves at a time.
+const STEP_BYTES: usize = 64 << 10;
 
 impl Memory {
     /// Page-aligned, zeroed memory between two guard pages, every page present: what a region is made of.
@@ -163,6 +170,25 @@ impl Memory {
         }))
     }
 
+    /// The mapped range of a file.
+    pub fn file(file: MappedFile) -> Arc<Self> {
+        Arc::new(Self {
+            // The kernel maps nothing at address 0.
+            base: NonNull::new(file.base()).unwrap_or(NonNull::dangling()),
+            len: file.len(),
+            backing: Backing::File(file),
+            gate: Gate::default(),
+        })
+    }
+
+    /// The file that it is a range of, if it is one.
+    pub fn as_file(&self) -> Option<&MappedFile> {
+        match &self.backing {
+            Backing::File(file) => Some(file),
+            _ => None,
+        }
+    }
+
     /// Who is using it, and whether anybody still may.
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
@@ -185,65 +211,85 @@ impl Memory {
 
     /// Copies `bytes` to `offset`.
     ///
+    /// # Errors
+    /// `UnexpectedEof` where a file was truncated, and what the system says; none for other memory.
+    ///
     /// # Panics
     /// When the range leaves the memory: spans are checked before, so this is a bug and not an input.
-    pub fn copy_in(&self, offset: usize, bytes: &[u8]) {
-        self.check(offset, bytes.len());
-        // SAFETY: `check` above; `bytes` is a Rust slice, which never overlaps memory that has no reference.
-        unsafe {
-            libc::memcpy(
-                self.base.as_ptr().add(offset).cast(),
-                bytes.as_ptr().cast(),
-                bytes.len(),
-            )
-        };
+    pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        // SAFETY: a slice is readable, and never overlaps memory that has no reference.
+        unsafe { self.copy_in_raw(offset, bytes.as_ptr(), bytes.len()) }
     }
 
     /// Copies from `offset` into `bytes`, whatever the bytes are at that moment.
     ///
+    /// # Errors
+    /// As for [`Memory::copy_in`].
+    ///
     /// # Panics
     /// When the range leaves the memory, as for [`Memory::copy_in`].
-    pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) {
-        self.check(offset, bytes.len());
-        // SAFETY: `check` above; `bytes` is a unique slice, which never overlaps memory that has no reference.
-        unsafe {
-            libc::memcpy(
-                bytes.as_mut_ptr().cast(),
-                self.base.as_ptr().add(offset).cast(),
-                bytes.len(),
-            )
-        };
+    pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) -> io::Result<()> {
+        // SAFETY: a unique slice is writable, and never overlaps memory that has no reference.
+        unsafe { self.copy_out_raw(offset, bytes.as_mut_ptr(), bytes.len()) }
     }
 
     /// Copies `len` bytes from `offset` to another memory, or to another place of this one.
     ///
+    /// # Errors
+    /// As for [`Memory::copy_in`], of either side.
+    ///
     /// # Panics
     /// When a range leaves its memory, as for [`Memory::copy_in`].
-    pub fn copy_to(&self, offset: usize, to: &Self, to_offset: usize, len: usize) {
+    pub fn copy_to(&self, offset: usize, to: &Self, to_offset: usize, len: usize) -> io::Result<()> {
         self.check(offset, len);
-        // SAFETY: `check` above: `len` bytes from `offset` are readable; the other side is checked by the callee.
-        unsafe { to.copy_in_raw(to_offset, self.base.as_ptr().add(offset), len) };
+        if self.as_file().is_none() {
+            // SAFETY: `check` above: `len` bytes from `offset` are readable; the other side is checked by the callee.
+            return unsafe { to.copy_in_raw(to_offset, self.base.as_ptr().add(offset), len) };
+        }
+        let mut bytes = vec![0; len.min(STEP_BYTES)];
+        for done in (0..len).step_by(STEP_BYTES) {
+            let step = &mut bytes[..STEP_BYTES.min(len - done)];
+            self.copy_out(offset + done, step)?;
+            to.copy_in(to_offset + done, step)?;
+        }
+        Ok(())
     }
 
     /// Copies `len` bytes to `offset` from memory that JavaScript owns.
     ///
+    /// # Errors
+    /// As for [`Memory::copy_in`].
+    ///
     /// # Safety
     /// `from` must be readable for `len` bytes during the call.
-    pub unsafe fn copy_in_raw(&self, offset: usize, from: *const u8, len: usize) {
+    pub unsafe fn copy_in_raw(&self, offset: usize, from: *const u8, len: usize) -> io::Result<()> {
         self.check(offset, len);
+        if let Backing::File(file) = &self.backing {
+            // SAFETY: the caller's promise; a file has as many bytes as this memory, or says that it has not.
+            return unsafe { file.write(offset, from, len) };
+        }
         // SAFETY: `check` above for our side, the caller's promise for the other; memmove, because a view that
         // JavaScript passes may be a view of this very memory.
         unsafe { libc::memmove(self.base.as_ptr().add(offset).cast(), from.cast(), len) };
+        Ok(())
     }
 
     /// Copies `len` bytes from `offset` to memory that JavaScript owns.
     ///
+    /// # Errors
+    /// As for [`Memory::copy_in`].
+    ///
     /// # Safety
     /// `to` must be writable for `len` bytes during the call.
-    pub unsafe fn copy_out_raw(&self, offset: usize, to: *mut u8, len: usize) {
+    pub unsafe fn copy_out_raw(&self, offset: usize, to: *mut u8, len: usize) -> io::Result<()> {
         self.check(offset, len);
+        if let Backing::File(file) = &self.backing {
+            // SAFETY: as in `copy_in_raw`.
+            return unsafe { file.read(offset, to, len) };
+        }
         // SAFETY: as in `copy_in_raw`.
         unsafe { libc::memmove(to.cast(), self.base.as_ptr().add(offset).cast(), len) };
+        Ok(())
     }
 
     fn check(&self, offset: usize, len: usize) {
@@ -264,7 +310,7 @@ impl Drop for Memory {
             },
             // SAFETY: allocated by `private` with this layout, and this is its only owner.
             Backing::Heap(layout) => unsafe { std::alloc::dealloc(self.base.as_ptr(), layout) },
-            Backing::Empty => {}
+            Backing::File(_) | Backing::Empty => {}
         }
     }
 }
@@ -294,10 +340,10 @@ mod tests {
             let memory = Memory::mapped(len).unwrap();
             assert_eq!(memory.as_ptr() as usize % page_size(), 0);
             let mut bytes = vec![1; len];
-            memory.copy_out(0, &mut bytes);
+            memory.copy_out(0, &mut bytes).unwrap();
             assert!(bytes.iter().all(|&b| b == 0));
-            memory.copy_in(len - 1, &[7]);
-            memory.copy_out(0, &mut bytes);
+            memory.copy_in(len - 1, &[7]).unwrap();
+            memory.copy_out(0, &mut bytes).unwrap();
             assert_eq!(bytes[len - 1], 7);
         }
     }
@@ -315,13 +361,13 @@ mod tests {
         let memory = Memory::private(8).unwrap();
         for (offset, len) in [(usize::MAX, 2), (8, 1), (9, 0), (0, 9), (7, 2)] {
             let copied = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                memory.copy_in(offset, &vec![0xff; len]);
+                memory.copy_in(offset, &vec![0xff; len]).unwrap();
             }));
             assert!(copied.is_err(), "{len} bytes at {offset}");
         }
-        memory.copy_in(8, &[]);
+        memory.copy_in(8, &[]).unwrap();
         let mut bytes = [1; 8];
-        memory.copy_out(0, &mut bytes);
+        memory.copy_out(0, &mut bytes).unwrap();
         assert_eq!(bytes, [0; 8]);
     }
 }

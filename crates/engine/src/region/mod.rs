@@ -1,6 +1,7 @@
 //! Registered memory: what a peer may reach, and how.
 
 mod address;
+pub mod file;
 mod gate;
 mod lease;
 pub mod memory;
@@ -62,12 +63,22 @@ impl Access {
     }
 }
 
+/// What a region's bytes are, for whoever reads the endpoint info. The engine lists it and knows nothing more of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// The element type's name.
+    pub dtype: String,
+    /// Elements by dimension.
+    pub shape: Vec<u64>,
+}
+
 /// A registered memory: name, address, rights, and the fence that closing it waits for.
 #[derive(Debug)]
 pub struct Region {
     name: String,
     address: u64,
     access: Access,
+    tensor: Option<Tensor>,
     memory: Arc<Memory>,
 }
 
@@ -85,6 +96,11 @@ impl Region {
     /// What a peer may do with it.
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// What its bytes are, if somebody said.
+    pub fn tensor(&self) -> Option<&Tensor> {
+        self.tensor.as_ref()
     }
 
     /// The bytes; they live as long as anybody holds this `Arc`, closed or not.

@@ -1,11 +1,12 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Access, Region, address, memory::Memory, span::Span};
+use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, span::Span};
 use crate::error::{Error, ErrorKind};
 use memlane_wire::Status;
 use parking_lot::RwLock;
 use std::{
     collections::{BTreeMap, HashMap},
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -36,6 +37,48 @@ impl Registry {
     /// `ERR_REGION_EXISTS` for a name in use, `ERR_INVALID_NAME` for one that no region can have, `ERR_MEMORY` when the
     /// system has no such memory.
     pub(crate) fn alloc(&self, name: &str, len: usize, access: Access) -> Result<Arc<Region>, Error> {
+        self.register(name, access, None, || zeroed(len))
+    }
+
+    /// The same, of bytes that somebody says something about.
+    ///
+    /// # Errors
+    /// As for [`Registry::alloc`].
+    pub(crate) fn alloc_tensor(
+        &self,
+        name: &str,
+        len: usize,
+        access: Access,
+        tensor: Tensor,
+    ) -> Result<Arc<Region>, Error> {
+        self.register(name, access, Some(tensor), || zeroed(len))
+    }
+
+    /// A new region of a file's bytes, reachable from the moment that this returns.
+    ///
+    /// # Errors
+    /// As for [`Registry::alloc`]; `ERR_FILE` when `map` fails.
+    pub(crate) fn map_file(
+        &self,
+        name: &str,
+        access: Access,
+        tensor: Option<Tensor>,
+        map: impl FnOnce() -> io::Result<MappedFile>,
+    ) -> Result<Arc<Region>, Error> {
+        self.register(name, access, tensor, || {
+            map()
+                .map(Memory::file)
+                .map_err(|error| Error::io(ErrorKind::File, &error))
+        })
+    }
+
+    fn register(
+        &self,
+        name: &str,
+        access: Access,
+        tensor: Option<Tensor>,
+        make: impl FnOnce() -> Result<Arc<Memory>, Error>,
+    ) -> Result<Arc<Region>, Error> {
         if name.is_empty() || name.len() > NAME_MAX || name.contains('\0') {
             return Err(Error::new(ErrorKind::InvalidName)
                 .detail(format!("a region's name has 1 to {NAME_MAX} bytes of UTF-8 and no NUL")));
@@ -45,13 +88,15 @@ impl Registry {
             return Err(exists());
         }
         // Outside the lock: populating a large region takes a while, and peers are being served meanwhile.
-        let out_of_memory = |why: String| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {why}"));
-        let memory = Memory::mapped(len).map_err(|error| out_of_memory(error.to_string()))?;
-        let address = address::reserve(len as u64).ok_or_else(|| out_of_memory("no address left for them".into()))?;
+        let memory = make()?;
+        let len = memory.len();
+        let address = address::reserve(len as u64)
+            .ok_or_else(|| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: no address left for them")))?;
         let region = Arc::new(Region {
             name: name.into(),
             address,
             access,
+            tensor,
             memory,
         });
         let mut table = self.table.write();
@@ -116,6 +161,10 @@ impl Registry {
     pub(crate) fn list(&self) -> Vec<Arc<Region>> {
         self.table.read().by_address.values().cloned().collect()
     }
+}
+
+fn zeroed(len: usize) -> Result<Arc<Memory>, Error> {
+    Memory::mapped(len).map_err(|error| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {error}")))
 }
 
 #[cfg(test)]

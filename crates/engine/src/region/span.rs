@@ -1,7 +1,7 @@
 //! A checked range of memory: the only value that grants access to bytes.
 
 use super::{lease::Lease, memory::Memory};
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 /// `len` bytes of a memory, checked when the span was made; the memory stays, and a region's fence waits, while it lives.
 #[derive(Clone, Debug)]
@@ -26,9 +26,9 @@ impl Span {
     ///
     /// # Errors
     /// `OutOfMemory` when the heap has no such block.
-    pub fn copied(bytes: &[u8]) -> std::io::Result<Self> {
+    pub fn copied(bytes: &[u8]) -> io::Result<Self> {
         let memory = Memory::private(bytes.len())?;
-        memory.copy_in(0, bytes);
+        memory.copy_in(0, bytes)?;
         Ok(Self::whole(memory))
     }
 
@@ -81,28 +81,65 @@ impl Span {
     }
 
     /// Copies as many of `bytes` to `offset` as the span holds there; says how many.
-    pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> usize {
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where a file was truncated, and what the system says; none for other memory.
+    pub fn copy_in(&self, offset: usize, bytes: &[u8]) -> io::Result<usize> {
         let offset = offset.min(self.len);
         let count = bytes.len().min(self.len - offset);
-        self.lease.memory().copy_in(self.start + offset, &bytes[..count]);
-        count
+        self.lease.memory().copy_in(self.start + offset, &bytes[..count])?;
+        Ok(count)
     }
 
     /// Copies from `offset` as many bytes as both hold; says how many.
-    pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) -> usize {
+    ///
+    /// # Errors
+    /// As for [`Span::copy_in`].
+    pub fn copy_out(&self, offset: usize, bytes: &mut [u8]) -> io::Result<usize> {
         let offset = offset.min(self.len);
         let count = bytes.len().min(self.len - offset);
-        self.lease.memory().copy_out(self.start + offset, &mut bytes[..count]);
-        count
+        self.lease.memory().copy_out(self.start + offset, &mut bytes[..count])?;
+        Ok(count)
     }
 
     /// Copies from its start into the start of another as many bytes as both hold; says how many.
-    pub fn copy_to(&self, to: &Self) -> usize {
+    ///
+    /// # Errors
+    /// As for [`Span::copy_in`], of either side.
+    pub fn copy_to(&self, to: &Self) -> io::Result<usize> {
         let count = self.len.min(to.len);
         self.lease
             .memory()
-            .copy_to(self.start, to.lease.memory(), to.start, count);
-        count
+            .copy_to(self.start, to.lease.memory(), to.start, count)?;
+        Ok(count)
+    }
+
+    /// Whether it is of a file, whose bytes can go at any time.
+    pub(crate) fn is_file(&self) -> bool {
+        self.lease.memory().as_file().is_some()
+    }
+
+    /// Whether its bytes are there. Those of a file may not be; those of other memory are.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where a file was truncated, and what the system says.
+    pub(crate) fn check_file(&self) -> io::Result<()> {
+        match self.lease.memory().as_file() {
+            Some(file) => file.check(self.start, self.len),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the system begin to read it, where it is of a file.
+    pub(crate) fn will_need(&self) {
+        if let Some(file) = self.lease.memory().as_file() {
+            file.will_need(self.start, self.len);
+        }
+    }
+
+    /// Whether a system call over this span failed because its file has lost the bytes, or cannot read them.
+    pub(crate) fn is_lost(&self, error: &io::Error) -> bool {
+        error.raw_os_error() == Some(libc::EFAULT) && self.is_file()
     }
 }
 
@@ -121,9 +158,9 @@ mod tests {
         assert!(inner.slice(20, 0).is_some());
         assert_eq!(inner.raw(19, 50).1, 1);
         assert_eq!(inner.raw(500, 50).1, 0);
-        assert_eq!(inner.copy_in(15, &[1; 10]), 5);
+        assert_eq!(inner.copy_in(15, &[1; 10]).unwrap(), 5);
         let mut bytes = [0; 100];
-        assert_eq!(span.copy_out(0, &mut bytes), 100);
+        assert_eq!(span.copy_out(0, &mut bytes).unwrap(), 100);
         assert_eq!(bytes.iter().position(|&b| b == 1), Some(25));
         assert_eq!(bytes.iter().rposition(|&b| b == 1), Some(29));
     }

@@ -4,8 +4,8 @@ use super::{
     End, Phase, Session,
     handler::{Action, decide},
 };
-use crate::io::Transport;
-use memlane_wire::{DESCRIBE_MAX, DescribeLength, Header, Mode, Status};
+use crate::{io::Transport, region::span::Span};
+use memlane_wire::{DESCRIBE_MAX, DescribeLength, Header, Mode, Status, StatusFrame};
 
 impl<T: Transport> Session<T> {
     /// Goes through the buffer as far as it goes, many requests at once.
@@ -43,12 +43,11 @@ impl<T: Transport> Session<T> {
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
         match decide(&header, self.mode, &self.target.registry, &self.target.limits) {
-            Action::Read(span) => {
-                self.answer(sequence, Status::Ok);
-                self.target.stats.bytes_served.add(header.size);
-                self.tx.push_body(span);
+            Action::Read(span) => self.serve(span, sequence),
+            Action::Write(into) => {
+                self.phase = Phase::Store { into, at: 0, sequence };
+                self.check_store();
             }
-            Action::Write(into) => self.phase = Phase::Store { into, at: 0, sequence },
             Action::Message => self.message_announced(header, sequence),
             Action::Describe => self.describe(sequence),
             Action::Ping => self.answer(sequence, Status::Ok),
@@ -56,6 +55,17 @@ impl<T: Transport> Session<T> {
             Action::Refuse { status, payload, fatal } => self.refuse(sequence, status, payload, fatal),
         }
         true
+    }
+
+    /// Answers with these bytes, unless the file that they are of has been truncated.
+    fn serve(&mut self, span: Span, sequence: u32) {
+        let length = span.len() as u64;
+        let frame = StatusFrame::new(sequence, Status::Ok).encode();
+        let frame: &[u8] = if self.mode == Mode::Native { &frame } else { &[] };
+        match self.tx.push_framed(frame, span) {
+            Ok(()) => self.target.stats.bytes_served.add(length),
+            Err(_) => self.refuse(sequence, Status::OutOfRange, 0, false),
+        }
     }
 
     fn describe(&mut self, sequence: u32) {
@@ -92,18 +102,46 @@ impl<T: Transport> Session<T> {
         let Phase::Store { into, at, sequence } = &mut self.phase else {
             return false;
         };
-        let count = into.copy_in(*at, self.rx.bytes());
+        let Ok(count) = into.copy_in(*at, self.rx.bytes()) else {
+            self.lose_store();
+            return true;
+        };
         *at += count;
         let (sequence, length, stored) = (*sequence, into.len(), *at);
         self.rx.consume(count);
         if stored < length {
             return false;
         }
+        // What was stored in the last page behind the end of a file is nowhere, and OK would be a lie.
+        if !self.check_store() {
+            return true;
+        }
         self.target.stats.bytes_stored.add(length as u64);
         // The span goes before its answer: OK means that the target is done with the bytes.
         self.phase = Phase::Header;
         self.answer(sequence, Status::Ok);
         true
+    }
+
+    /// Whether the file that is being stored to, if it is one, still has the range; says no otherwise.
+    fn check_store(&mut self) -> bool {
+        let Phase::Store { into, .. } = &self.phase else {
+            return true;
+        };
+        let is_there = into.check_file().is_ok();
+        if !is_there {
+            self.lose_store();
+        }
+        is_there
+    }
+
+    /// The file that is being stored to was truncated: the peer is told, the rest of the body goes nowhere.
+    pub(super) fn lose_store(&mut self) {
+        if let Phase::Store { into, at, sequence } = &self.phase {
+            let (sequence, left) = (*sequence, (into.len() - at) as u64);
+            let fatal = left > self.target.limits.drain_bytes;
+            self.refuse(sequence, Status::OutOfRange, left, fatal);
+        }
     }
 
     fn handle_drain(&mut self) -> bool {

@@ -102,7 +102,10 @@ impl<T: Transport> Session<T> {
         let Phase::Message { into, at, .. } = &mut self.phase else {
             return false;
         };
-        let count = into.copy_in(*at, self.rx.bytes());
+        let Ok(count) = into.copy_in(*at, self.rx.bytes()) else {
+            self.lose_message();
+            return true;
+        };
         *at += count;
         let complete = *at == into.len();
         self.rx.consume(count);
@@ -110,6 +113,25 @@ impl<T: Transport> Session<T> {
             self.message_complete();
         }
         complete
+    }
+
+    /// The file that a receive wants its message in was truncated: the receive fails, the message is dropped.
+    pub(super) fn lose_message(&mut self) {
+        if !matches!(self.phase, Phase::Message { .. }) {
+            return;
+        }
+        if let Phase::Message {
+            at,
+            header,
+            sequence,
+            fate: Fate::Receive(posted),
+            ..
+        } = std::mem::replace(&mut self.phase, Phase::Header)
+        {
+            self.target.receives.lose(posted, &self.from);
+            let left = header.size - at as u64;
+            self.refuse(sequence, Status::NoReceive, left, left > self.target.limits.drain_bytes);
+        }
     }
 
     fn message_complete(&mut self) {

@@ -152,7 +152,14 @@ impl<T: Transport> Session<T> {
         let mut moved = 0;
         while self.tx.pending() > 0 && moved < TURN_BYTES {
             match self.tx.poll_send(&self.io, cx) {
-                Poll::Ready(count) => moved += count?,
+                Poll::Ready(Ok(count)) => moved += count,
+                Poll::Ready(Err(error)) => {
+                    // Its status has gone out, so that the stream has no other way to say it than its end.
+                    if self.tx.has_lost(&error) {
+                        self.target.stats.reject(Status::OutOfRange);
+                    }
+                    return Err(End);
+                }
                 Poll::Pending => break,
             }
         }
@@ -173,6 +180,13 @@ impl<T: Transport> Session<T> {
             let Poll::Ready(stored) = self.rx.poll_fill_span(into, at, &self.io, cx) else {
                 return Ok(0);
             };
+            if let Err(error) = &stored
+                && into.is_lost(error)
+            {
+                self.lose_store();
+                self.lose_message();
+                return self.receive(cx);
+            }
             let Some(stored) = stored? else {
                 return self.end_of_stream();
             };

@@ -197,7 +197,7 @@ async fn a_notification_comes_behind_the_write_that_it_tells_of() {
         };
         // The write is there when its notification is.
         let mut written = vec![0; len];
-        region.memory().copy_out(9, &mut written);
+        region.memory().copy_out(9, &mut written).unwrap();
         assert!(written == bytes);
         assert_eq!((message.tag, message.bytes), (77, 16));
         let told = bytes_of(&receiving.into);

@@ -108,7 +108,7 @@ pub(crate) fn recv(endpoint: &Endpoint, room: usize, tag: Option<u64>, exact: bo
 
 pub(crate) fn bytes_of(span: &Span) -> Vec<u8> {
     let mut bytes = vec![0; span.len()];
-    span.copy_out(0, &mut bytes);
+    span.copy_out(0, &mut bytes).unwrap();
     bytes
 }
 
