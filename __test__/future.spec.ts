@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
-import { MemlaneError, type Peer, TransferFuture } from 'memlane'
+import { MemlaneError, type Peer, TcpContext, TcpEndpoint, TransferFuture } from 'memlane'
 import { Child } from './support/child'
-import { counting, endpoint, fill, pair, same, thrown } from './support/pair'
+import { counting, endpoint, fill, pair, same, thrown, url } from './support/pair'
 import { Silent } from './support/pair-silent'
 
 const HEADER_BYTES = 17
@@ -229,5 +229,24 @@ test('a wait that is no time is refused at the call', async (t) => {
   ] as const) {
     t.like(thrown(() => receive.waitFor(seconds as number)), { name, code })
     t.like(thrown(() => receive.waitSync(seconds as number)), { name, code })
+  }
+})
+
+test('a cancel ends its own operation and none that comes after it', async (t) => {
+  // Every lane hears of a cancel, the busy ones late: by then the first has ended the operation, and the next one is under way.
+  const context = new TcpContext({ ioThreads: 2, lanesPerPeer: 4 })
+  t.teardown(() => context.close())
+  const target = await endpoint(t)
+  const initiator = await TcpEndpoint.listen({ context })
+  target.alloc('x', 4 << 20, { access: 'read' })
+  const into = initiator.alloc('into', 4 << 20)
+  const peer = await initiator.connect(url(target))
+  for (let round = 0; round < 100; round++) {
+    const busy = Array.from({ length: 4 }, () => peer.read('x', { into }))
+    const given = peer.read('x', { length: 8 })
+    given.cancel()
+    await given.wait().catch(() => undefined)
+    t.is(await peer.read('x', { into }), 4 << 20)
+    await Promise.all(busy)
   }
 })

@@ -4,6 +4,7 @@ use crate::{
     completion::CompletionQueue,
     error::{Failure, failure_of},
     handles::Handles,
+    names::Names,
     region::external,
 };
 use memlane_engine::{
@@ -28,6 +29,7 @@ const FIELDS: usize = 4;
 pub(crate) struct Attachment {
     queue: Arc<CompletionQueue>,
     pub(crate) sink: Arc<dyn CompletionSink>,
+    pub(crate) names: Names,
     issuer: Arc<Issuer>,
     records: Arc<Memory>,
     drained: Vec<Completion>,
@@ -59,8 +61,8 @@ pub(crate) fn with<R>(attachment: u32, job: impl FnOnce(&mut Attachment) -> R) -
 }
 
 impl Attachment {
-    pub(crate) fn ticket(&self, operation: f64, name: &'static str) -> Ticket {
-        Ticket::new(Arc::clone(&self.issuer), operation as u64, name)
+    pub(crate) fn ticket(&mut self, operation: f64, name: &'static str) -> Ticket {
+        Ticket::new(Arc::clone(&self.issuer), self.names.begin(operation), name)
     }
 
     fn drain(&mut self) -> u32 {
@@ -68,7 +70,7 @@ impl Attachment {
         self.queue.drain(BATCH, &mut drained);
         let count = drained.len();
         for (index, completion) in drained.drain(..).enumerate() {
-            let id = completion.id;
+            let id = Names::number(completion.id);
             let (state, value) = match completion.result {
                 Ok(Done::Nothing) => (0.0, 0.0),
                 Ok(Done::Bytes(bytes)) => (0.0, bytes as f64),
@@ -131,6 +133,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
         queue,
         issuer: Issuer::local(Arc::clone(&sink)),
         sink,
+        names: Names::default(),
         records,
         drained: Vec::with_capacity(BATCH),
         ended: HashMap::new(),
@@ -161,11 +164,12 @@ pub fn drain(attachment: u32) -> u32 {
 /// is for ever.
 #[napi(catch_unwind)]
 pub fn wait_sync(attachment: u32, operation: f64, milliseconds: f64) -> bool {
-    let Some(queue) = with(attachment, |attachment| Arc::clone(&attachment.queue)) else {
-        return false;
-    };
+    let found = with(attachment, |attachment| {
+        (Arc::clone(&attachment.queue), attachment.names.of(operation))
+    });
+    let Some((queue, name)) = found else { return false };
     let patience = Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
-    queue.wait(operation as u64, patience)
+    queue.wait(name, patience)
 }
 
 /// What a successful operation has to tell beyond a number.
@@ -223,7 +227,7 @@ pub fn failure(attachment: u32, operation: f64) -> Failure {
 #[napi(catch_unwind)]
 pub fn cancel(attachment: u32, operation: f64) {
     with(attachment, |attachment| {
-        let key = OperationKey::new(Arc::clone(&attachment.sink), operation as u64);
+        let key = OperationKey::new(Arc::clone(&attachment.sink), attachment.names.of(operation));
         let received = attachment.endpoints.iter().any(|endpoint| endpoint.cancel_recv(&key));
         if !received {
             attachment

@@ -15,6 +15,7 @@ mod context;
 mod endpoint;
 mod error;
 mod handles;
+mod names;
 mod numbers;
 mod peer;
 mod receive;

@@ -35,7 +35,7 @@ pub fn connect(
             return None;
         };
         let issuer = peer.issuer(Arc::clone(&attachment.sink));
-        let ticket = Ticket::new(Arc::clone(&issuer), operation as u64, "connect");
+        let ticket = Ticket::new(Arc::clone(&issuer), attachment.names.begin(operation), "connect");
         // The legacy wire has neither: there, an operation without bytes waits for the connection alone.
         let request = if legacy { Request::Ping } else { Request::Describe };
         peer.submit(Operation {
@@ -58,7 +58,11 @@ pub fn describe(attachment: u32, operation: f64, peer: f64, timeout_ms: f64) {
                 .ticket(operation, "describe")
                 .complete(Err(EngineError::new(ErrorKind::Closed)));
         };
-        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, "describe");
+        let ticket = Ticket::new(
+            Arc::clone(&connected.issuer),
+            attachment.names.begin(operation),
+            "describe",
+        );
         connected.peer.submit(Operation {
             ticket,
             request: Request::Describe,

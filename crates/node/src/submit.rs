@@ -27,7 +27,7 @@ fn submit(
             .ticket(operation, name)
             .complete(Err(Error::new(ErrorKind::Closed)));
     };
-    let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, name);
+    let ticket = Ticket::new(Arc::clone(&connected.issuer), attachment.names.begin(operation), name);
     match request {
         Ok(request) => connected.peer.submit(Operation {
             ticket,
@@ -183,7 +183,11 @@ pub fn write_notify(
                 .ticket(operation, "write")
                 .complete(Err(Error::new(ErrorKind::Closed)));
         };
-        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, "write");
+        let ticket = Ticket::new(
+            Arc::clone(&connected.issuer),
+            attachment.names.begin(operation),
+            "write",
+        );
         match request {
             Ok((from, addr, tag)) => connected
                 .peer
@@ -233,7 +237,7 @@ pub fn transfer_list(
                 .ticket(operation, name)
                 .complete(Err(Error::new(ErrorKind::Closed)));
         };
-        let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, name);
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), attachment.names.begin(operation), name);
         match entries {
             Ok(entries) => connected
                 .peer
