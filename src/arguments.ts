@@ -17,7 +17,7 @@ function coded<E extends Error>(error: E, code: ArgumentErrorCode): E {
 }
 
 /** What was given, short enough for a message. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (typeof value === 'bigint') return `${value}n`
   if (typeof value === 'function') return 'a function'
@@ -54,6 +54,11 @@ export function integer(value: unknown, what: string, min = 0, max = Number.MAX_
   return number
 }
 
+/** The same for a number of bytes. */
+export function byteCount(value: unknown, what: string, min = 0, max = Number.MAX_SAFE_INTEGER): number {
+  return integer(value, what, min, max, ' bytes')
+}
+
 /** Refuses a range that leaves `size` bytes of `what`. */
 export function checkRange(offset: number, length: number, size: number, what: string): void {
   // Not offset + length > size: both are safe integers, their sum need not be one.
@@ -64,7 +69,7 @@ export function checkRange(offset: number, length: number, size: number, what: s
 
 /** Milliseconds of a deadline; 0 is none. */
 export function checkTimeout(value: unknown): number {
-  return integer(value, 'timeoutMs', 0, MAX_TIMEOUT_MS)
+  return integer(value, 'timeoutMs', 0, MAX_TIMEOUT_MS, ' milliseconds')
 }
 
 /** Milliseconds of a wait given in seconds. */
@@ -72,7 +77,7 @@ export function checkSeconds(value: unknown): number {
   if (typeof value !== 'number') throw typeError('seconds', 'a number', value)
   const milliseconds = value * 1000
   if (!(milliseconds >= 0 && milliseconds <= MAX_TIMEOUT_MS)) {
-    throw rangeError(`seconds must be from 0 to ${Math.floor(MAX_TIMEOUT_MS / 1000)}; got ${value}`)
+    throw rangeError(`seconds must be a number from 0 to ${Math.floor(MAX_TIMEOUT_MS / 1000)} seconds; got ${value}`)
   }
   return milliseconds
 }

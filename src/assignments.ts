@@ -1,8 +1,8 @@
 import {
+  byteCount,
   bytesOf,
   checkKeys,
   checkRange,
-  integer,
   nameFault,
   part,
   typeError,
@@ -35,7 +35,7 @@ export function checkBatchKeys(entries: unknown, options: object | undefined, ot
 
 function whole(value: unknown, entry: number, key: string): number {
   if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number
-  return integer(value, `assignments[${entry}].${key}`)
+  return byteCount(value, `assignments[${entry}].${key}`)
 }
 
 /** The name at that index, which the peer is not known to have. */
@@ -160,9 +160,9 @@ function refuse(
   remoteLength: number
 ): never {
   const what = entryOfDescriptors(entry)
-  integer(localOffset, `localOffset of ${what}`)
-  integer(remoteOffset, `remoteOffset of ${what}`)
-  integer(length, `length of ${what}`)
+  byteCount(localOffset, `localOffset of ${what}`)
+  byteCount(remoteOffset, `remoteOffset of ${what}`)
+  byteCount(length, `length of ${what}`)
   checkRange(localOffset, length, localLength, `local of ${what}`)
   checkRange(remoteOffset, length, remoteLength, `the remote region of ${what}`)
   throw valueError(`${what} makes no sense`)

@@ -1,3 +1,4 @@
+import { typeError } from './arguments.js'
 import { attached } from './completions.js'
 import { begin, fulfil } from './future.js'
 import { checkInfo, parseUrl } from './info.js'
@@ -15,11 +16,14 @@ export interface Target {
   regions: Map<string, RegionInfo>
 }
 
-/** The target that a URL, an endpoint info or its JSON names. `wire` overrules what the info says. */
+/** The target that a URL, an endpoint info or its JSON says. `wire` overrules what the info says. */
 export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefined): Target {
   const text = target instanceof URL ? target.href : target
   if (typeof text === 'string' && !text.trimStart().startsWith('{')) {
     return { ...parseUrl(text), wire: wire ?? 'native', regions: new Map() }
+  }
+  if (text === null || (typeof text !== 'object' && typeof text !== 'string') || Array.isArray(text)) {
+    throw typeError('target', 'a URL, an endpoint info, its JSON, or { name }', text)
   }
   const info = checkInfo(text)
   return { host: info.host, port: info.port, wire: wire ?? (info.native ? 'native' : 'legacy'), regions: info.regions }

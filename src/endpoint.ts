@@ -1,4 +1,5 @@
 import {
+  byteCount,
   bytesOf,
   checkBoolean,
   checkHost,
@@ -125,7 +126,7 @@ export class TcpEndpoint {
    */
   alloc(name: string, length: Integer, options: AllocOptions = {}): MemoryRegion {
     checkName(name)
-    const bytes = integer(length, 'length', 1)
+    const bytes = byteCount(length, 'length', 1)
     checkKeys(options, ['access'])
     const access = options.access ?? 'none'
     if (!ACCESS.includes(access)) throw valueError(`access must be one of ${ACCESS.join(', ')}`)
@@ -139,7 +140,8 @@ export class TcpEndpoint {
    *
    * @param target `tcp://host:port`, `tcp://[v6]:port`, or what the peer's `endpointInfo()` gave (or its JSON). An info
    *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire.
-   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
+   *   than 1 MiB, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
    *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   connect(target: string | URL | PeerInfo, options: ConnectOptions = {}): TransferFuture<Peer> {
@@ -171,8 +173,8 @@ export class TcpEndpoint {
     checkKeys(options, ['tag', 'exactSize', 'offset', 'length', 'signal'])
     const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
     const exactSize = options.exactSize !== undefined && checkBoolean(options.exactSize, 'exactSize')
-    const offset = options.offset === undefined ? 0 : integer(options.offset, 'offset')
-    const length = options.length === undefined ? undefined : integer(options.length, 'length')
+    const offset = options.offset === undefined ? 0 : byteCount(options.offset, 'offset')
+    const length = options.length === undefined ? undefined : byteCount(options.length, 'length')
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
     const endpoint = this.#lifetime.use()
     const isRegion = target instanceof MemoryRegion
@@ -207,8 +209,8 @@ export class TcpEndpoint {
   messages(options: MessagesOptions = {}): AsyncIterableIterator<Received> & AsyncDisposable {
     checkKeys(options, ['tag', 'maxBytes', 'buffered'])
     const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
-    const maxBytes = options.maxBytes === undefined ? 65_536 : integer(options.maxBytes, 'maxBytes')
-    const buffered = options.buffered === undefined ? 16 : integer(options.buffered, 'buffered', 1, 65_536)
+    const maxBytes = options.maxBytes === undefined ? 65_536 : byteCount(options.maxBytes, 'maxBytes')
+    const buffered = options.buffered === undefined ? 16 : integer(options.buffered, 'buffered', 1, 65_536, ' messages')
     this.#lifetime.use()
     return new MessageStream(this.#lifetime, tag, maxBytes, buffered)
   }

@@ -1,11 +1,14 @@
-import { checkHost, integer, nameFault, typeError, valueError } from './arguments.js'
+import { byteCount, checkHost, integer, nameFault, shown, typeError, valueError } from './arguments.js'
 import { MemlaneError } from './errors.js'
+import { repeatedName } from './json.js'
 import type { Access, PeerInfo, RegionInfo } from './options.js'
 
 export const ACCESS: readonly Access[] = ['none', 'read', 'write', 'readwrite']
 
-/** Longest text of an endpoint info, as DESCRIBE limits it. */
-const MAX_INFO_LENGTH = 1 << 20
+/** Longest endpoint info in bytes of UTF-8, as DESCRIBE limits it. */
+const MAX_INFO_BYTES = 1 << 20
+/** The version of the wire that this library speaks. */
+const VERSION = 1
 
 /** An endpoint info that was looked at: every number is exact, every name is possible. */
 export interface CheckedInfo {
@@ -13,6 +16,8 @@ export interface CheckedInfo {
   port: number
   regions: Map<string, RegionInfo>
   native: boolean
+  /** The number of the endpoint's start, where the info has it. */
+  instance: string | undefined
 }
 
 function object(value: unknown, what: string): Record<string, unknown> {
@@ -23,11 +28,11 @@ function object(value: unknown, what: string): Record<string, unknown> {
 function checkRegion(name: string, value: unknown): RegionInfo {
   const fault = nameFault(name)
   if (fault !== undefined) throw valueError(`a region name in info.mr_info ${fault}`)
-  const what = `info.mr_info[${JSON.stringify(name)}]`
+  const what = `info.mr_info[${shown(name)}]`
   const entry = object(value, what)
   const addr = integer(entry.addr, `${what}.addr`)
   // The last byte has to be exact too.
-  const length = integer(entry.length, `${what}.length`, 0, Number.MAX_SAFE_INTEGER - addr)
+  const length = byteCount(entry.length, `${what}.length`, 0, Number.MAX_SAFE_INTEGER - addr)
   const info: RegionInfo = { ...entry, addr, length }
   if (entry.access !== undefined && !ACCESS.includes(entry.access as Access)) {
     throw valueError(`${what}.access must be one of ${ACCESS.join(', ')}`)
@@ -44,47 +49,92 @@ function checkRegions(value: unknown): Map<string, RegionInfo> {
   return regions
 }
 
+/** What an info says under `memlane`; undefined when it has none. */
+function checkMemlane(value: unknown): Record<string, unknown> | undefined {
+  if (value === undefined) return undefined
+  const memlane = object(value, 'info.memlane')
+  if (memlane.version !== VERSION) {
+    throw valueError(`info.memlane.version must be ${VERSION}, the only one spoken here; got ${shown(memlane.version)}`)
+  }
+  return memlane
+}
+
+function checkSize(bytes: number): void {
+  if (bytes > MAX_INFO_BYTES) throw valueError(`it must be at most ${MAX_INFO_BYTES} bytes of UTF-8; got ${bytes}`)
+}
+
 function parse(text: string): unknown {
-  if (text.length > MAX_INFO_LENGTH) throw valueError(`an endpoint info has at most ${MAX_INFO_LENGTH} characters`)
+  checkSize(text.length > MAX_INFO_BYTES ? text.length : Buffer.byteLength(text))
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch {
-    throw valueError('the endpoint info is not JSON')
+    throw valueError('it is no JSON')
   }
+  const repeated = repeatedName(text)
+  if (repeated !== undefined) {
+    const where = repeated.within === '' ? 'at its top' : `in ${shown(repeated.within)}`
+    throw valueError(`it has the name ${shown(repeated.name)} twice ${where}`)
+  }
+  return value
 }
 
-/** Checks what somebody gave as an endpoint info. */
-export function checkInfo(value: PeerInfo | string): CheckedInfo {
-  const info = object(typeof value === 'string' ? parse(value) : value, 'info')
-  const memlane = info.memlane === undefined ? undefined : object(info.memlane, 'info.memlane')
-  return {
-    host: checkHost(info.host, 'info.host'),
-    port: integer(info.port, 'info.port', 1, 65_535),
-    regions: checkRegions(info.mr_info),
-    native: memlane !== undefined,
-  }
-}
-
-/** The regions of what a peer said about itself. It is the peer's fault when that makes no sense. */
-export function describedRegions(text: string, peer: string): Map<string, RegionInfo> {
+/** Measures an info that came as an object as its text would be measured. */
+function measured(value: object): object {
+  let text: string | undefined
   try {
-    return checkRegions(object(parse(text), 'info').mr_info)
+    text = JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? Number(part) : part)) as string | undefined
   } catch (cause) {
-    throw new MemlaneError(`${peer} described itself wrongly: ${(cause as Error).message}`, {
+    throw valueError(`it cannot be said in JSON: ${(cause as Error).message.split('\n', 1)[0] ?? ''}`)
+  }
+  if (text !== undefined) checkSize(Buffer.byteLength(text))
+  return value
+}
+
+/** What `check` makes of an info; that of which it makes nothing is its sender's fault, whichever way it came. */
+function blamed<T>(about: string, operation: string, peer: string | undefined, check: () => T): T {
+  try {
+    return check()
+  } catch (cause) {
+    throw new MemlaneError(`${about}: ${(cause as Error).message}`, {
       code: 'ERR_PROTOCOL',
       origin: 'remote',
       retryable: false,
       peer,
-      operation: 'describe',
+      operation,
       cause,
     })
   }
 }
 
+/** Checks what somebody gave as an endpoint info: an object, or its JSON. */
+export function checkInfo(value: PeerInfo | string): CheckedInfo {
+  return blamed('this is no endpoint info', 'connect', undefined, () => {
+    const info = object(typeof value === 'string' ? parse(value) : measured(value), 'info')
+    const memlane = checkMemlane(info.memlane)
+    return {
+      host: checkHost(info.host, 'info.host'),
+      port: integer(info.port, 'info.port', 1, 65_535),
+      regions: checkRegions(info.mr_info),
+      native: memlane !== undefined,
+      instance: typeof memlane?.instance === 'string' ? memlane.instance : undefined,
+    }
+  })
+}
+
+/** What a peer said about itself: its regions, and which start of an endpoint it is. */
+export function describedInfo(text: string, peer: string): Pick<CheckedInfo, 'regions' | 'instance'> {
+  return blamed(`${peer} described itself wrongly`, 'describe', peer, () => {
+    const info = object(parse(text), 'info')
+    const memlane = checkMemlane(info.memlane)
+    return { regions: checkRegions(info.mr_info), instance: typeof memlane?.instance === 'string' ? memlane.instance : undefined }
+  })
+}
+
 /** Host and port of `tcp://host:port`. */
 export function parseUrl(url: string): { host: string; port: number } {
   const match = /^tcp:\/\/(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^[\]/:@?#\s\0]+)):([0-9]{1,5})\/?$/i.exec(url)
-  if (match === null) throw valueError(`expected tcp://host:port, tcp://[v6]:port or an endpoint info; got ${JSON.stringify(url)}`)
+  if (match === null) throw valueError(`expected tcp://host:port, tcp://[v6]:port or an endpoint info; got ${shown(url)}`)
   const [, v6, name, port] = match
   return { host: checkHost(v6 ?? name), port: integer(Number(port), 'the port', 1, 65_535) }
 }

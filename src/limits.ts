@@ -13,8 +13,12 @@ export function limitNames(): string[] {
   return rows().map(({ name }) => name)
 }
 
+/** What a limit counts, as its name says it. */
 function unit(name: string): string {
-  return name.endsWith('Ms') ? ' milliseconds' : name.endsWith('Bytes') ? ' bytes' : ''
+  if (name.endsWith('Ms')) return ' milliseconds'
+  if (name.includes('Bytes')) return ' bytes'
+  if (/lanes|Connections/.test(name)) return ' connections'
+  return ` ${/[A-Z][a-z]+$/.exec(name)?.[0].toLowerCase() ?? ''}`
 }
 
 /** Those limits that `options` sets, as the engine takes them. */

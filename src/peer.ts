@@ -1,4 +1,5 @@
 import {
+  byteCount,
   bytesOf,
   checkKeys,
   checkName,
@@ -8,7 +9,6 @@ import {
   checkTag,
   checkTimeout,
   DEFAULT_TIMEOUT_MS,
-  integer,
   part,
   unknownOption,
   type Bytes,
@@ -138,9 +138,9 @@ export class Peer {
         const value: unknown = options[key as keyof ReadOptions]
         // Comparing with literals is what makes this loop free: no list is searched, nothing is allocated.
         if (key === 'into') into = value
-        else if (key === 'intoOffset') intoOffset = value === undefined ? 0 : integer(value, key)
-        else if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : integer(value, key)
-        else if (key === 'length') length = value === undefined ? REST : integer(value, key)
+        else if (key === 'intoOffset') intoOffset = value === undefined ? 0 : byteCount(value, key)
+        else if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : byteCount(value, key)
+        else if (key === 'length') length = value === undefined ? REST : byteCount(value, key)
         else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
         else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
         else throw unknownOption(key, READ_OPTIONS)
@@ -194,9 +194,9 @@ export class Peer {
       checkOptions(options)
       for (const key in options) {
         const value: unknown = options[key as keyof WriteOptions]
-        if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : integer(value, key)
-        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : integer(value, key)
-        else if (key === 'length') length = value === undefined ? undefined : integer(value, key)
+        if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : byteCount(value, key)
+        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : byteCount(value, key)
+        else if (key === 'length') length = value === undefined ? undefined : byteCount(value, key)
         else if (key === 'notify') notify = value === undefined ? undefined : checkTag(value)
         else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
         else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
@@ -320,8 +320,8 @@ export class Peer {
       for (const key in options) {
         const value: unknown = options[key as keyof SendOptions]
         if (key === 'tag') tag = value === undefined ? 0 : checkTag(value)
-        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : integer(value, key)
-        else if (key === 'length') length = value === undefined ? undefined : integer(value, key)
+        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : byteCount(value, key)
+        else if (key === 'length') length = value === undefined ? undefined : byteCount(value, key)
         else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
         else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
         else throw unknownOption(key, SEND_OPTIONS)

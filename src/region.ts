@@ -1,4 +1,4 @@
-import { checkRange, integer, type Integer } from './arguments.js'
+import { byteCount, checkRange, type Integer } from './arguments.js'
 import { attached } from './completions.js'
 import { illegalConstructor } from './errors.js'
 import { Lifetime } from './lifetime.js'
@@ -94,8 +94,8 @@ export class MemoryRegion {
    */
   copyOut(offset: Integer = 0, length?: Integer): Uint8Array {
     const handle = this.#lifetime.use()
-    const start = integer(offset, 'offset')
-    const count = length === undefined ? Math.max(0, this.length - start) : integer(length, 'length')
+    const start = byteCount(offset, 'offset')
+    const count = length === undefined ? Math.max(0, this.length - start) : byteCount(length, 'length')
     checkRange(start, count, this.length, 'the region')
     const copy = new Uint8Array(count)
     if (count > 0) native.copyOut(attached(), handle, start, copy)

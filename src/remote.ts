@@ -1,5 +1,5 @@
 import { MemlaneError } from './errors.js'
-import { describedRegions } from './info.js'
+import { describedInfo } from './info.js'
 import type { Lifetime } from './lifetime.js'
 import type { RegionInfo } from './options.js'
 
@@ -35,7 +35,7 @@ export class Remote {
   /** Takes over what the peer said about itself. The map is replaced, so that whoever holds the old one is not surprised. */
   adopt(text: string): void {
     if (text === this.#text) return
-    this.regions = describedRegions(text, this.label)
+    this.regions = describedInfo(text, this.label).regions
     this.#text = text
   }
 }
