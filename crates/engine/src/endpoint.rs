@@ -16,7 +16,12 @@ use crate::{
 };
 use memlane_wire::Mode;
 use parking_lot::Mutex;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
@@ -35,6 +40,7 @@ pub struct Endpoint {
 #[derive(Debug, Default)]
 struct State {
     accepting: Option<AbortHandle>,
+    local_address: Option<IpAddr>,
     closed: bool,
 }
 
@@ -88,6 +94,22 @@ impl Endpoint {
         state.accepting = Some(task.abort_handle());
     }
 
+    /// Peers that are made from now on are dialled from this address of ours; those of the other family have none.
+    pub fn set_local_address(&self, from: IpAddr) {
+        self.state.lock().local_address = Some(from);
+    }
+
+    /// The endpoint info carries this host, and this port or the one that it listens on. Nobody checks that they lead
+    /// here.
+    pub fn advertise(&self, host: &str, port: Option<u16>) {
+        self.target.advertise(host.to_owned(), port);
+    }
+
+    /// The address and port that it listens on; nothing and 0 before it does.
+    pub fn address(&self) -> (String, u16) {
+        self.target.address()
+    }
+
     /// A new region of `len` zeroed bytes; usable, by peers too, from the moment that this returns.
     ///
     /// # Errors
@@ -124,6 +146,7 @@ impl Endpoint {
             host: host.to_owned(),
             port,
             mode,
+            from: state.local_address,
         };
         let stats = Arc::clone(&self.target.stats);
         let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());

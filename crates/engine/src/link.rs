@@ -19,6 +19,7 @@ use memlane_wire::{Mode, Opcode};
 use parking_lot::Mutex;
 use std::{
     collections::HashSet,
+    net::IpAddr,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -30,6 +31,8 @@ pub(crate) struct Destination {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) mode: Mode,
+    /// The address of ours that connections come from; the system's choice where there is none.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// The lanes to one destination.
@@ -216,9 +219,9 @@ impl Link {
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
         };
-        let Destination { host, port, .. } = self.destination.clone();
+        let Destination { host, port, from, .. } = self.destination.clone();
         let dial: Dial<TcpTransport> = Box::pin(async move {
-            dial(&host, port, &limits)
+            dial(&host, port, from, &limits)
                 .await
                 .map_err(|error| Error::io(ErrorKind::Connect, &error))
         });
