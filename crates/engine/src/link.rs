@@ -2,6 +2,7 @@
 //! they ended.
 
 use crate::{
+    backoff::Backoff,
     context::Shared,
     error::{Error, ErrorKind},
     io::{TcpTransport, dial},
@@ -41,6 +42,7 @@ pub(crate) struct Link {
     destination: Destination,
     context: Weak<Shared>,
     bulk: Arc<BulkQueue>,
+    backoff: Arc<Backoff>,
     state: Mutex<Lanes>,
 }
 
@@ -76,6 +78,7 @@ impl Link {
             destination,
             context,
             bulk: Arc::default(),
+            backoff: Arc::default(),
             state: Mutex::default(),
         })
     }
@@ -216,6 +219,7 @@ impl Link {
             mode: self.destination.mode,
             preface: context.preface()?,
             bulk: bulk.map(BulkQueue::join),
+            backoff: Arc::clone(&self.backoff),
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
         };

@@ -58,6 +58,7 @@ pub(crate) fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQu
         mode,
         preface: initiator.preface().unwrap(),
         bulk: Some(bulk.join()),
+        backoff: Arc::default(),
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
     };
