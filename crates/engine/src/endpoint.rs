@@ -149,7 +149,8 @@ impl Endpoint {
             from: state.local_address,
         };
         let stats = Arc::clone(&self.target.stats);
-        let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());
+        let instance = self.target.instance();
+        let peer = Peer::new(self.context.link(destination), instance, stats, self.runtime().clone());
         // Under the state's lock, as the flag is set: closing sees it, or it is not made.
         self.holders.add(&peer);
         Ok(peer)
