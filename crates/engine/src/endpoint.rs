@@ -7,7 +7,7 @@ use crate::{
     fence::{Holders, fence},
     io::{TcpTransport, listen},
     link::Destination,
-    op::{Done, OperationKey, Ticket},
+    op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
     region::{Access, Region, span::Span},
@@ -35,6 +35,17 @@ pub struct Endpoint {
     holders: Arc<Holders>,
     context: Context,
     state: Mutex<State>,
+}
+
+/// Which messages a receive takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Those with this tag; `None` is any.
+    pub tag: Option<u64>,
+    /// Those of this peer, by the instance that it was last identified as; `None` is anybody's.
+    pub from: Option<&'a Peer>,
+    /// Whether a message of another size than the receive's fails it with `ERR_MESSAGE_SIZE`, and is consumed.
+    pub exact: bool,
 }
 
 #[derive(Debug, Default)]
@@ -156,15 +167,22 @@ impl Endpoint {
         Ok(peer)
     }
 
-    /// Posts a receive: the first message with this tag, or with any, is stored in `into`. With `exact` a message of
-    /// another size fails it with `ERR_MESSAGE_SIZE`, and is consumed.
-    pub fn recv(&self, into: Span, tag: Option<u64>, exact: bool, ticket: Ticket) {
+    /// Posts a receive: the first message that is wanted is stored in `into`.
+    pub fn recv(&self, into: Span, wanted: Wanted<'_>, ticket: Ticket) {
+        let Wanted { tag, from, exact } = wanted;
         self.target.receives.post(Posted {
             ticket,
             into,
             tag,
+            from: from.map(|peer| Arc::clone(&peer.sender)),
             exact,
         });
+    }
+
+    /// One of the peers has said which instance it is: receives for its messages go by that from now on, those that are
+    /// posted already too.
+    pub fn identify(&self, peer: &Peer, instance: Instance) {
+        self.target.receives.identify(&peer.sender, instance);
     }
 
     /// Takes a receive back; false when its message is coming in already.

@@ -25,6 +25,7 @@ mod session;
 mod stats;
 mod target;
 
+pub use info::{instance_from, instance_text};
 pub use memlane_wire::{Mode, Status};
 pub use notify::NOTIFICATION_BYTES;
 

@@ -13,7 +13,7 @@ use crate::{
         queue::Piece,
     },
     mailbox::Mailbox,
-    op::{Entry, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    op::{Entry, Instance, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
     stats::Stats,
 };
 use memlane_wire::{Mode, Opcode};
@@ -55,9 +55,6 @@ struct Lanes {
     /// Peers that use the link.
     peers: usize,
 }
-
-/// Names an endpoint to its peers.
-pub(crate) type Instance = [u8; 16];
 
 /// The messages of one endpoint: they go by a lane which says that it is that endpoint's.
 #[derive(Debug, Default)]

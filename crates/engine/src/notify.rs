@@ -2,8 +2,8 @@
 
 use crate::{
     error::{Error, ErrorKind},
-    link::{Instance, Link},
-    op::{Done, Next, Operation, Request, Ticket},
+    link::Link,
+    op::{Done, Instance, Next, Operation, Request, Ticket},
     region::span::Span,
     stats::Stats,
 };

@@ -2,9 +2,10 @@
 
 use crate::{
     error::{Error, ErrorKind},
-    link::{Instance, Link},
+    link::Link,
     notify::Notify,
-    op::{CompletionSink, Direction, Done, Entry, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    op::{CompletionSink, Direction, Done, Entry, Instance, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    recv::Whom,
     region::span::Span,
     stats::Stats,
 };
@@ -26,6 +27,8 @@ pub struct Peer {
     link: Arc<Link>,
     /// Whose peer it is.
     endpoint: Instance,
+    /// As whom its messages are known.
+    pub(crate) sender: Arc<Whom>,
     runtime: Handle,
     closed: AtomicBool,
 }
@@ -46,6 +49,7 @@ impl Peer {
             },
             link,
             endpoint,
+            sender: Arc::default(),
             runtime,
             closed: AtomicBool::new(false),
         })

@@ -60,7 +60,8 @@ fn order(resolved: &[SocketAddr], from: Option<IpAddr>) -> Vec<SocketAddr> {
         .filter(|address| seen.insert(**address))
         .copied();
     let begins_with_v4 = resolved.first().is_some_and(SocketAddr::is_ipv4);
-    let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) = usable.partition(|address| address.is_ipv4() == begins_with_v4);
+    let (first, second): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        usable.partition(|address| address.is_ipv4() == begins_with_v4);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut ordered = Vec::new();
     loop {

@@ -117,6 +117,7 @@ impl Wired {
             ticket,
             into: into.clone(),
             tag: None,
+            from: None,
             exact: false,
         });
         Receiving {
