@@ -25,7 +25,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     threads: Vec<Handle>,
     next_thread: AtomicUsize,
-    instance: [u8; 16],
+    /// What connections that are no endpoint's alone say they come from.
+    pub(crate) instance: [u8; 16],
     links: Mutex<HashMap<Destination, Weak<Link>>>,
 }
 
@@ -82,14 +83,6 @@ impl Shared {
     /// Whether connections have more than one thread to be on.
     pub(crate) fn has_one_thread(&self) -> bool {
         self.threads.len() == 1
-    }
-
-    /// What this context says first on a connection that it dials.
-    ///
-    /// # Errors
-    /// `ERR_INTERNAL` when the system gives no entropy.
-    pub(crate) fn preface(&self) -> Result<Preface, Error> {
-        preface(self.instance)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     fence::{Holders, fence},
     io::{TcpTransport, listen},
     link::Destination,
-    op::{Done, OperationKey, Ticket},
+    op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
     region::{Access, Region, Tensor, file::MappedFile, span::Span},
@@ -16,7 +16,12 @@ use crate::{
 };
 use memlane_wire::Mode;
 use parking_lot::Mutex;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
@@ -32,9 +37,21 @@ pub struct Endpoint {
     state: Mutex<State>,
 }
 
+/// Which messages a receive takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Those with this tag; `None` is any.
+    pub tag: Option<u64>,
+    /// Those of this peer, by the instance that it was last identified as; `None` is anybody's.
+    pub from: Option<&'a Peer>,
+    /// Whether a message of another size than the receive's fails it with `ERR_MESSAGE_SIZE`, and is consumed.
+    pub exact: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     accepting: Option<AbortHandle>,
+    local_address: Option<IpAddr>,
     closed: bool,
 }
 
@@ -86,6 +103,22 @@ impl Endpoint {
             }
         });
         state.accepting = Some(task.abort_handle());
+    }
+
+    /// Peers that are made from now on are dialled from this address of ours; those of the other family have none.
+    pub fn set_local_address(&self, from: IpAddr) {
+        self.state.lock().local_address = Some(from);
+    }
+
+    /// The endpoint info carries this host, and this port or the one that it listens on. Nobody checks that they lead
+    /// here.
+    pub fn advertise(&self, host: &str, port: Option<u16>) {
+        self.target.advertise(host.to_owned(), port);
+    }
+
+    /// The address and port that it listens on; nothing and 0 before it does.
+    pub fn address(&self) -> (String, u16) {
+        self.target.address()
     }
 
     /// A new region of `len` zeroed bytes; usable, by peers too, from the moment that this returns.
@@ -153,23 +186,32 @@ impl Endpoint {
             host: host.to_owned(),
             port,
             mode,
+            from: state.local_address,
         };
         let stats = Arc::clone(&self.target.stats);
-        let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());
+        let instance = self.target.instance();
+        let peer = Peer::new(self.context.link(destination), instance, stats, self.runtime().clone());
         // Under the state's lock, as the flag is set: closing sees it, or it is not made.
         self.holders.add(&peer);
         Ok(peer)
     }
 
-    /// Posts a receive: the first message with this tag, or with any, is stored in `into`. With `exact` a message of
-    /// another size fails it with `ERR_MESSAGE_SIZE`, and is consumed.
-    pub fn recv(&self, into: Span, tag: Option<u64>, exact: bool, ticket: Ticket) {
+    /// Posts a receive: the first message that is wanted is stored in `into`.
+    pub fn recv(&self, into: Span, wanted: Wanted<'_>, ticket: Ticket) {
+        let Wanted { tag, from, exact } = wanted;
         self.target.receives.post(Posted {
             ticket,
             into,
             tag,
+            from: from.map(|peer| Arc::clone(&peer.sender)),
             exact,
         });
+    }
+
+    /// One of the peers has said which instance it is: receives for its messages go by that from now on, those that are
+    /// posted already too.
+    pub fn identify(&self, peer: &Peer, instance: Instance) {
+        self.target.receives.identify(&peer.sender, instance);
     }
 
     /// Takes a receive back; false when its message is coming in already.

@@ -5,6 +5,7 @@
 //! memory, and its end comes back through the lane's in-flight table to the operation's [`op::Ticket`].
 //! `docs/architecture.md` walks through it step by step.
 
+mod backoff;
 pub mod config;
 pub mod context;
 pub mod endpoint;
@@ -24,6 +25,7 @@ mod session;
 mod stats;
 mod target;
 
+pub use info::{instance_from, instance_text};
 pub use memlane_wire::{Mode, Status};
 pub use notify::NOTIFICATION_BYTES;
 

@@ -2,7 +2,8 @@
 //! they ended.
 
 use crate::{
-    context::Shared,
+    backoff::Backoff,
+    context::{Shared, preface},
     error::{Error, ErrorKind},
     io::{TcpTransport, dial},
     lane::{
@@ -12,13 +13,14 @@ use crate::{
         queue::Piece,
     },
     mailbox::Mailbox,
-    op::{Entry, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    op::{Entry, Instance, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
     stats::Stats,
 };
 use memlane_wire::{Mode, Opcode};
 use parking_lot::Mutex;
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -30,6 +32,8 @@ pub(crate) struct Destination {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) mode: Mode,
+    /// The address of ours that connections come from; the system's choice where there is none.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// The lanes to one destination.
@@ -38,6 +42,7 @@ pub(crate) struct Link {
     destination: Destination,
     context: Weak<Shared>,
     bulk: Arc<BulkQueue>,
+    backoff: Arc<Backoff>,
     state: Mutex<Lanes>,
 }
 
@@ -45,10 +50,25 @@ pub(crate) struct Link {
 struct Lanes {
     /// The first carries small operations, and large ones only where it is the only one; opened when they are needed.
     open: Vec<Option<OpenLane>>,
-    /// A lane of its own: a message that nobody receives yet stops it.
-    messages: Option<OpenLane>,
+    /// Lanes of their own: a message that nobody receives yet stops one.
+    messages: HashMap<Instance, Messages>,
     /// Peers that use the link.
     peers: usize,
+}
+
+/// The messages of one endpoint: they go by a lane which says that it is that endpoint's.
+#[derive(Debug, Default)]
+struct Messages {
+    lane: Option<OpenLane>,
+    /// Peers of the endpoint that use the link.
+    peers: usize,
+}
+
+impl Lanes {
+    fn all(&self) -> impl Iterator<Item = &OpenLane> {
+        let messages = self.messages.values().filter_map(|messages| messages.lane.as_ref());
+        self.open.iter().flatten().chain(messages)
+    }
 }
 
 #[derive(Debug)]
@@ -73,6 +93,7 @@ impl Link {
             destination,
             context,
             bulk: Arc::default(),
+            backoff: Arc::default(),
             state: Mutex::default(),
         })
     }
@@ -81,17 +102,25 @@ impl Link {
         &self.destination
     }
 
-    /// One more peer uses it, until [`Link::leave`].
-    pub(crate) fn join(&self) {
-        self.state.lock().peers += 1;
+    /// One more peer of this endpoint uses it, until [`Link::leave`].
+    pub(crate) fn join(&self, endpoint: Instance) {
+        let mut state = self.state.lock();
+        state.peers += 1;
+        state.messages.entry(endpoint).or_default().peers += 1;
     }
 
-    /// Hands an operation over; it is on its way when this returns. Dials that it takes are counted in `stats`.
-    pub(crate) fn submit(&self, operation: Operation, stats: &Arc<Stats>) {
+    /// Hands an operation of a peer of this endpoint over; it is on its way when this returns. Dials that it takes are
+    /// counted in `stats`.
+    pub(crate) fn submit(&self, operation: Operation, endpoint: &Instance, stats: &Arc<Stats>) {
         if operation.request.opcode() == Opcode::Send {
             let mut state = self.state.lock();
-            self.tell_or_open(&mut state.messages, Command::Submit(operation), None, stats);
-            return;
+            let Some(messages) = state.messages.get_mut(endpoint) else {
+                drop(state);
+                // Its last peer was closed in this moment.
+                return operation.ticket.complete(Err(Error::new(ErrorKind::Closed)));
+            };
+            let command = Command::Submit(operation);
+            return self.tell_or_open(&mut messages.lane, command, Some(*endpoint), None, stats);
         }
         match Bulk::take_apart(operation, Instant::now(), self.bulk.holders()) {
             Ok(bulk) => self.submit_bulk(vec![bulk], stats),
@@ -148,7 +177,7 @@ impl Link {
     pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) {
         let mut state = self.state.lock();
         let bulk = (self.lane_limit() == 1).then_some(&self.bulk);
-        self.tell_or_open(lane(&mut state, 0), command, bulk, stats);
+        self.tell_or_open(lane(&mut state, 0), command, None, bulk, stats);
     }
 
     /// Hands large operations over, to as many lanes as they keep busy.
@@ -157,7 +186,7 @@ impl Link {
         operations.into_iter().for_each(|bulk| self.bulk.push(bulk));
         let most = self.lane_limit();
         if most == 1 {
-            return self.tell_or_open(lane(&mut state, 0), Command::Work, Some(&self.bulk), stats);
+            return self.tell_or_open(lane(&mut state, 0), Command::Work, None, Some(&self.bulk), stats);
         }
         let wanted = self
             .bulk
@@ -167,7 +196,7 @@ impl Link {
         let known = state.open.len().saturating_sub(1).max(wanted);
         for index in 1..=known {
             if index <= wanted {
-                self.tell_or_open(lane(&mut state, index), Command::Work, Some(&self.bulk), stats);
+                self.tell_or_open(lane(&mut state, index), Command::Work, None, Some(&self.bulk), stats);
             } else if let Some(open) = lane(&mut state, index) {
                 // One that is there already may help; one that has ended is not missed.
                 let _ = open.commands.push(Command::Work);
@@ -181,10 +210,12 @@ impl Link {
             .map_or(1, |context| context.limits.lanes_per_peer as usize)
     }
 
+    /// `endpoint` is whose messages the lane carries; lanes for all else are the context's.
     fn tell_or_open(
         &self,
         slot: &mut Option<OpenLane>,
         command: Command,
+        endpoint: Option<Instance>,
         bulk: Option<&Arc<BulkQueue>>,
         stats: &Arc<Stats>,
     ) {
@@ -194,7 +225,7 @@ impl Link {
         let commands = Arc::new(Mailbox::default());
         // Fresh: nobody has closed it.
         let _ = commands.push(command);
-        match self.open(commands, bulk, stats) {
+        match self.open(commands, endpoint, bulk, stats) {
             Ok(open) => *slot = Some(open),
             // What was queued ends here: nothing can be dialled from a context that is gone.
             Err(error) => self.bulk.give_up(&GiveUp::All(&error)),
@@ -204,6 +235,7 @@ impl Link {
     fn open(
         &self,
         commands: Arc<Mailbox<Command>>,
+        endpoint: Option<Instance>,
         bulk: Option<&Arc<BulkQueue>>,
         stats: &Arc<Stats>,
     ) -> Result<OpenLane, Error> {
@@ -212,17 +244,18 @@ impl Link {
         let parts = LaneParts {
             commands: Arc::clone(&commands),
             mode: self.destination.mode,
-            preface: context.preface()?,
+            preface: preface(endpoint.unwrap_or(context.instance))?,
             bulk: bulk.map(BulkQueue::join),
+            backoff: Arc::clone(&self.backoff),
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
         };
         self.bulk.mates().add(&commands);
-        let Destination { host, port, .. } = self.destination.clone();
+        let Destination { host, port, from, .. } = self.destination.clone();
         let dialler: Dialler<TcpTransport> = Box::new(move || {
             let (host, limits) = (host.clone(), Arc::clone(&limits));
             Box::pin(async move {
-                dial(&host, port, &limits)
+                dial(&host, port, from, &limits)
                     .await
                     .map_err(|error| Error::io(ErrorKind::Connect, &error))
             })
@@ -247,31 +280,37 @@ impl Link {
     }
 
     fn tell_all(&self, command: impl Fn() -> Command) {
-        let state = self.state.lock();
-        for open in state.open.iter().flatten().chain(&state.messages) {
+        for open in self.state.lock().all() {
             // A lane that has ended holds nothing that could be told.
             let _ = open.commands.push(command());
         }
     }
 
-    /// A peer uses it no more: its operations end, and with the last peer the lanes. Resolves when they have.
-    pub(crate) fn leave(&self, remote: &Remote) -> impl Future<Output = ()> + Send + 'static {
+    /// A peer of this endpoint uses it no more: its operations end, with the endpoint's last peer the lane of its messages,
+    /// and with the last peer of all the lanes. Resolves when they have.
+    pub(crate) fn leave(&self, remote: &Remote, endpoint: &Instance) -> impl Future<Output = ()> + Send + 'static {
         self.bulk.give_up(&GiveUp::Closed(remote));
         let mut state = self.state.lock();
         state.peers = state.peers.saturating_sub(1);
-        let (mut tasks, mut forgotten) = (Vec::new(), Vec::new());
-        if state.peers == 0 {
-            let Lanes { open, messages, .. } = std::mem::take(&mut *state);
-            for open in open.into_iter().flatten().chain(messages) {
-                let _ = open.commands.push(Command::Close);
-                tasks.push(open.task);
+        let mut ending = Vec::new();
+        if let Some(messages) = state.messages.get_mut(endpoint) {
+            messages.peers = messages.peers.saturating_sub(1);
+            if messages.peers == 0 {
+                ending.extend(state.messages.remove(endpoint).and_then(|messages| messages.lane));
             }
-        } else {
-            for open in state.open.iter().flatten().chain(&state.messages) {
-                let (done, ended) = oneshot::channel();
-                if open.commands.push(Command::Forget(remote.clone(), done)).is_ok() {
-                    forgotten.push(ended);
-                }
+        }
+        if state.peers == 0 {
+            ending.extend(std::mem::take(&mut state.open).into_iter().flatten());
+        }
+        let (mut tasks, mut forgotten) = (Vec::new(), Vec::new());
+        for open in ending {
+            let _ = open.commands.push(Command::Close);
+            tasks.push(open.task);
+        }
+        for open in state.all() {
+            let (done, ended) = oneshot::channel();
+            if open.commands.push(Command::Forget(remote.clone(), done)).is_ok() {
+                forgotten.push(ended);
             }
         }
         async move {

@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, ErrorKind},
     link::Link,
-    op::{Done, Next, Operation, Request, Ticket},
+    op::{Done, Instance, Next, Operation, Request, Ticket},
     region::span::Span,
     stats::Stats,
 };
@@ -15,6 +15,8 @@ pub const NOTIFICATION_BYTES: usize = 16;
 /// Sends the notification of a write that has been applied.
 pub(crate) struct Notify {
     pub(crate) link: Arc<Link>,
+    /// Whose message it is.
+    pub(crate) endpoint: Instance,
     pub(crate) stats: Arc<Stats>,
     pub(crate) tag: u64,
     pub(crate) addr: u64,
@@ -39,6 +41,7 @@ impl Next for Notify {
                         request,
                         timeout: self.timeout,
                     },
+                    &self.endpoint,
                     &self.stats,
                 );
             }

@@ -15,6 +15,9 @@ use std::{
     time::Duration,
 };
 
+/// Names an endpoint: random per start, in its prefaces and its endpoint info.
+pub type Instance = [u8; 16];
+
 /// How an operation ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
@@ -39,6 +42,8 @@ pub struct Message {
     pub tag: u64,
     /// The sender's address, as `host:port`.
     pub from: String,
+    /// The instance id of the endpoint that sent it; the legacy wire does not say.
+    pub instance: Option<Instance>,
 }
 
 /// The end of one operation.

@@ -4,7 +4,8 @@ use crate::{
     error::{Error, ErrorKind},
     link::Link,
     notify::Notify,
-    op::{CompletionSink, Direction, Done, Entry, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    op::{CompletionSink, Direction, Done, Entry, Instance, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    recv::Whom,
     region::span::Span,
     stats::Stats,
 };
@@ -24,25 +25,31 @@ use tokio::runtime::Handle;
 pub struct Peer {
     remote: Remote,
     link: Arc<Link>,
+    /// Whose peer it is.
+    endpoint: Instance,
+    /// As whom its messages are known.
+    pub(crate) sender: Arc<Whom>,
     runtime: Handle,
     closed: AtomicBool,
 }
 
 impl Peer {
-    pub(crate) fn new(link: Arc<Link>, stats: Arc<Stats>, runtime: Handle) -> Arc<Self> {
+    pub(crate) fn new(link: Arc<Link>, endpoint: Instance, stats: Arc<Stats>, runtime: Handle) -> Arc<Self> {
         let (host, port) = (&link.destination().host, link.destination().port);
         let name = if host.contains(':') {
             format!("[{host}]:{port}")
         } else {
             format!("{host}:{port}")
         };
-        link.join();
+        link.join(endpoint);
         Arc::new(Self {
             remote: Remote {
                 name: name.into(),
                 stats,
             },
             link,
+            endpoint,
+            sender: Arc::default(),
             runtime,
             closed: AtomicBool::new(false),
         })
@@ -66,7 +73,7 @@ impl Peer {
             Request::Send { .. } => stats.sends.add(1),
             Request::Describe | Request::Ping => {}
         }
-        self.link.submit(operation, stats);
+        self.link.submit(operation, &self.endpoint, stats);
     }
 
     /// Hands over a write that the peer is told of: when it has been applied, a message with this tag follows, whose 16
@@ -76,6 +83,7 @@ impl Peer {
         let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.remote.stats));
         let ticket = ticket.then(Box::new(Notify {
             link,
+            endpoint: self.endpoint,
             stats,
             tag,
             addr,
@@ -128,7 +136,7 @@ impl Peer {
 
     pub(crate) fn shut(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let was_open = !self.closed.swap(true, Ordering::AcqRel);
-        was_open.then(|| self.link.leave(&self.remote))
+        was_open.then(|| self.link.leave(&self.remote, &self.endpoint))
     }
 }
 

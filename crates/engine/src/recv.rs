@@ -4,12 +4,13 @@
 //! hears of it through its mailbox.
 
 mod unexpected;
+mod whom;
 
 use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     mailbox::Mailbox,
-    op::{Done, Message, OperationKey, Ticket},
+    op::{Done, Instance, Message, OperationKey, Ticket},
     region::span::Span,
     stats::Stats,
 };
@@ -18,6 +19,7 @@ use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::time::Instant;
 use unexpected::{State, Unexpected, UnexpectedQueue};
+pub(crate) use whom::Whom;
 
 /// A receive that waits for its message.
 #[derive(Debug)]
@@ -26,13 +28,15 @@ pub(crate) struct Posted {
     pub(crate) into: Span,
     /// `None` takes any.
     pub(crate) tag: Option<u64>,
+    /// Whose messages it takes; `None` is anybody's.
+    pub(crate) from: Option<Arc<Whom>>,
     /// Whether a message of another size fails it.
     pub(crate) exact: bool,
 }
 
 impl Posted {
-    fn takes(&self, tag: u64) -> bool {
-        self.tag.is_none_or(|wanted| wanted == tag)
+    fn takes(&self, tag: u64, sender: &Sender) -> bool {
+        self.tag.is_none_or(|wanted| wanted == tag) && self.from.as_ref().is_none_or(|whom| whom.is(sender))
     }
 
     fn fail_revoked(self) {
@@ -52,6 +56,8 @@ pub(crate) struct Sender {
     pub(crate) mailbox: Arc<Mailbox<Event>>,
     pub(crate) sequence: u32,
     pub(crate) from: Arc<str>,
+    /// Which endpoint it is; the legacy wire does not say.
+    pub(crate) instance: Option<Instance>,
 }
 
 /// What a session is told.
@@ -113,6 +119,14 @@ enum Place {
     Front,
 }
 
+/// What there is for a receive among the messages that came before it.
+enum Found {
+    Nothing(Posted),
+    /// One that is not whole yet, and will end it.
+    Coming,
+    Kept(Posted, Unexpected),
+}
+
 impl Receives {
     pub(crate) fn new(limits: &Limits, stats: Arc<Stats>) -> Self {
         Self {
@@ -135,7 +149,7 @@ impl Receives {
         self.place(posted, Place::Front);
     }
 
-    fn place(&self, mut posted: Posted, place: Place) {
+    fn place(&self, posted: Posted, place: Place) {
         self.expire(Instant::now());
         let mut state = self.state.lock();
         if state.closed {
@@ -146,12 +160,27 @@ impl Receives {
             drop(state);
             return posted.fail_revoked();
         }
+        match self.find(&mut state, posted) {
+            Found::Nothing(posted) => match place {
+                Place::Back => state.posted.push_back(posted),
+                Place::Front => state.posted.push_front(posted),
+            },
+            Found::Coming => {}
+            Found::Kept(posted, message) => {
+                drop(state);
+                self.hand_over(posted, message);
+            }
+        }
+    }
+
+    /// The first unexpected message that the receive takes.
+    fn find(&self, state: &mut Queues, mut posted: Posted) -> Found {
         let mut after = 0;
-        while let Some(index) = state.unexpected.unclaimed(after, |tag| posted.takes(tag)) {
+        while let Some(index) = state.unexpected.unclaimed(after, &posted) {
             match &mut state.unexpected[index].state {
                 State::Filling { claimed } => {
                     *claimed = Some(posted);
-                    return;
+                    return Found::Coming;
                 }
                 State::Parked => {
                     let message = state.unexpected.remove(index);
@@ -159,7 +188,7 @@ impl Receives {
                     match message.sender.mailbox.push(Event::Grant(message.key, posted)) {
                         Ok(()) => {
                             state.receiving.extend(key.map(|key| (key, false)));
-                            return;
+                            return Found::Coming;
                         }
                         // That connection has just ended; the next message, then.
                         Err(Event::Grant(_, again)) => posted = again,
@@ -170,22 +199,18 @@ impl Receives {
                 State::Kept { .. } => {
                     let message = state.unexpected.remove(index);
                     state.unexpected.promote(&self.limits);
-                    drop(state);
-                    return self.hand_over(posted, message);
+                    return Found::Kept(posted, message);
                 }
             }
         }
-        match place {
-            Place::Back => state.posted.push_back(posted),
-            Place::Front => state.posted.push_front(posted),
-        }
+        Found::Nothing(posted)
     }
 
     fn hand_over(&self, posted: Posted, message: Unexpected) {
         let State::Kept { bytes, .. } = message.state else {
             return self.put_back(posted);
         };
-        let status = self.deliver(posted, message.tag, &bytes, &message.sender.from);
+        let status = self.deliver(posted, message.tag, &bytes, &message.sender);
         // The sender may be gone by now; then nobody waits for the answer.
         let _ = message.sender.mailbox.push(Event::Answer {
             sequence: message.sender.sequence,
@@ -193,17 +218,24 @@ impl Receives {
         });
     }
 
-    fn deliver(&self, posted: Posted, tag: u64, bytes: &Span, from: &Arc<str>) -> Status {
+    fn deliver(&self, posted: Posted, tag: u64, bytes: &Span, sender: &Sender) -> Status {
         let size = bytes.len() as u64;
         let fits = !posted.exact || posted.into.len() == bytes.len();
         if fits && bytes.copy_to(&posted.into).is_err() {
-            return self.lose(posted, from);
+            return self.lose(posted, &sender.from);
         }
-        self.complete(posted, tag, size, from)
+        self.complete(posted, tag, size, &sender.from, sender.instance)
     }
 
     /// Ends a receive whose message of `size` bytes has been stored as far as it fits; the status for its sender.
-    pub(crate) fn complete(&self, posted: Posted, tag: u64, size: u64, from: &Arc<str>) -> Status {
+    pub(crate) fn complete(
+        &self,
+        posted: Posted,
+        tag: u64,
+        size: u64,
+        from: &Arc<str>,
+        instance: Option<Instance>,
+    ) -> Status {
         self.state.lock().take_receiving(&posted.ticket);
         let room = posted.into.len() as u64;
         if posted.exact && size != room {
@@ -228,6 +260,7 @@ impl Receives {
             message_bytes: size,
             tag,
             from: from.to_string(),
+            instance,
         };
         posted.ticket.complete(Ok(Done::Message(Box::new(message))));
         if size > room { Status::MessageSize } else { Status::Ok }
@@ -249,7 +282,7 @@ impl Receives {
         if state.closed {
             return Arrival::Closed;
         }
-        if let Some(index) = state.posted.iter().position(|posted| posted.takes(tag))
+        if let Some(index) = state.posted.iter().position(|posted| posted.takes(tag, sender))
             && let Some(posted) = state.posted.remove(index)
         {
             state.receiving.extend(posted.ticket.key().map(|key| (key, false)));
@@ -273,7 +306,7 @@ impl Receives {
         let message = state.unexpected.remove(index);
         state.unexpected.promote(&self.limits);
         drop(state);
-        Some(self.deliver(posted, message.tag, &bytes, &message.sender.from))
+        Some(self.deliver(posted, message.tag, &bytes, &message.sender))
     }
 
     /// The connection of a message that is not complete has ended, or its time is up: nobody gets it.

@@ -28,11 +28,18 @@ pub(crate) struct Target {
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
     instance: [u8; 16],
-    address: Mutex<(String, u16)>,
+    address: Mutex<Address>,
     /// The endpoint info, and the generation of the regions that it lists.
     described: Mutex<Option<(u64, Arc<str>)>>,
     sessions: Mutex<Sessions>,
     emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    bound: (String, u16),
+    /// What the endpoint info says instead.
+    advertised: Option<(String, Option<u16>)>,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +92,7 @@ impl Target {
         match &*described {
             Some((made_at, text)) if *made_at == generation => Arc::clone(text),
             _ => {
-                let (host, port) = self.address.lock().clone();
+                let (host, port) = self.address.lock().told();
                 let text: Arc<str> = endpoint_info(&host, port, &self.instance, &self.registry.list()).into();
                 *described = Some((generation, Arc::clone(&text)));
                 text
@@ -94,8 +101,22 @@ impl Target {
     }
 
     pub(crate) fn set_address(&self, host: String, port: u16) {
-        *self.address.lock() = (host, port);
+        self.address.lock().bound = (host, port);
         *self.described.lock() = None;
+    }
+
+    pub(crate) fn advertise(&self, host: String, port: Option<u16>) {
+        self.address.lock().advertised = Some((host, port));
+        *self.described.lock() = None;
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> (String, u16) {
+        self.address.lock().bound.clone()
+    }
+
+    pub(crate) fn instance(&self) -> [u8; 16] {
+        self.instance
     }
 
     /// Counters and limits as JSON.
@@ -177,6 +198,17 @@ impl Target {
                 return;
             }
             ended.await;
+        }
+    }
+}
+
+impl Address {
+    /// Host and port for the endpoint info.
+    fn told(&self) -> (String, u16) {
+        let (host, port) = &self.bound;
+        match &self.advertised {
+            Some((instead, other)) => (instead.clone(), other.unwrap_or(*port)),
+            None => (host.clone(), *port),
         }
     }
 }

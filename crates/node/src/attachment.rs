@@ -11,6 +11,7 @@ use memlane_engine::{
     context::Context,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
+    instance_text,
     op::{Completion, CompletionSink, Done, Issuer, OperationKey, Ticket, channel},
     peer::Peer,
     region::{Region, memory::Memory, span::Span},
@@ -180,6 +181,7 @@ pub struct Detail {
     pub message_bytes: Option<f64>,
     pub tag: Option<Either<f64, BigInt>>,
     pub from: Option<String>,
+    pub instance: Option<String>,
     pub truncated: Option<bool>,
 }
 
@@ -196,6 +198,7 @@ pub fn detail(attachment: u32, operation: f64) -> Detail {
             message_bytes: Some(message.message_bytes as f64),
             tag: Some(tag_value(message.tag)),
             from: Some(message.from),
+            instance: message.instance.as_ref().map(instance_text),
             truncated: Some(message.bytes < message.message_bytes),
             ..Detail::default()
         },

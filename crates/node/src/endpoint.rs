@@ -24,6 +24,43 @@ pub fn endpoint(attachment: u32, context: f64) -> Result<f64> {
         .map_err(|error| fault(&error))
 }
 
+/// Peers that are connected from now on are dialled from this address of ours, an IP literal.
+#[napi(catch_unwind)]
+pub fn local_address(attachment: u32, endpoint: f64, address: String) {
+    with(attachment, |attachment| {
+        if let (Some(endpoint), Ok(address)) = (attachment.endpoints.get(endpoint), address.parse()) {
+            endpoint.set_local_address(address);
+        }
+    });
+}
+
+/// What the endpoint info says in place of the address, and where it is given the port, that the endpoint listens on.
+#[napi(catch_unwind)]
+pub fn advertise(attachment: u32, endpoint: f64, host: String, port: Option<u16>) {
+    with(attachment, |attachment| {
+        if let Some(endpoint) = attachment.endpoints.get(endpoint) {
+            endpoint.advertise(&host, port);
+        }
+    });
+}
+
+/// Where an endpoint listens.
+#[napi(object)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+/// The address and the port that it listens on.
+#[napi(catch_unwind)]
+pub fn address(attachment: u32, endpoint: f64) -> Option<Address> {
+    with(attachment, |attachment| {
+        let (host, port) = attachment.endpoints.get(endpoint)?.address();
+        Some(Address { host, port })
+    })
+    .flatten()
+}
+
 /// Listens; the operation ends when the address is bound.
 #[napi(catch_unwind)]
 pub fn listen(attachment: u32, operation: f64, endpoint: f64, host: String, port: u16) {

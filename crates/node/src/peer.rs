@@ -7,6 +7,7 @@ use crate::{
 use memlane_engine::{
     Mode,
     error::{Error as EngineError, ErrorKind},
+    instance_from,
     op::{Done, Operation, Request, Ticket},
 };
 use napi_derive::napi;
@@ -68,6 +69,16 @@ pub fn describe(attachment: u32, operation: f64, peer: f64, timeout_ms: f64) {
             request: Request::Describe,
             timeout: timeout(timeout_ms),
         });
+    });
+}
+
+/// Says which instance a peer has described itself as, as its info has it; receives for its messages go by that.
+#[napi(catch_unwind)]
+pub fn identify(attachment: u32, peer: f64, instance: String) {
+    with(attachment, |attachment| {
+        if let Some((connected, instance)) = attachment.peers.get(peer).zip(instance_from(&instance)) {
+            connected.owner.identify(&connected.peer, instance);
+        }
     });
 }
 

@@ -1,15 +1,28 @@
 //! Posting receives.
 
 use crate::{
-    attachment::{stage, with},
+    attachment::{Attachment, stage, with},
     numbers::number,
 };
-use memlane_engine::error::{Error as EngineError, ErrorKind};
+use memlane_engine::{
+    endpoint::Wanted,
+    error::{Error as EngineError, ErrorKind},
+};
 use napi_derive::napi;
 
 /// A tag as JavaScript gives it; below zero is any.
 fn wanted_tag(tag: f64) -> Option<u64> {
     number(tag).map(|tag| tag as u64)
+}
+
+/// What a receive takes: messages of a peer, or below zero of anybody. Nothing where the peer is closed.
+fn wanted(attachment: &Attachment, tag: f64, from: f64, exact: bool) -> Option<Wanted<'_>> {
+    let from = match from {
+        ..0.0 => None,
+        handle => Some(&*attachment.peers.get(handle)?.peer),
+    };
+    let tag = wanted_tag(tag);
+    Some(Wanted { tag, from, exact })
 }
 
 /// Posts a receive into a range of a region.
@@ -27,6 +40,7 @@ pub fn recv_region(
     length: f64,
     tag: f64,
     exact_size: bool,
+    from: f64,
 ) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "recv");
@@ -34,26 +48,28 @@ pub fn recv_region(
             let (offset, length) = (number(offset)?, number(length)?);
             region.span(offset, length)
         });
-        if let (Some(into), Some(endpoint)) = (into, attachment.endpoints.get(endpoint)) {
-            endpoint.recv(into, wanted_tag(tag), exact_size, ticket);
+        let wanted = wanted(attachment, tag, from, exact_size);
+        if let (Some(into), Some(wanted), Some(endpoint)) = (into, wanted, attachment.endpoints.get(endpoint)) {
+            endpoint.recv(into, wanted, ticket);
         }
     });
 }
 
 /// Posts a receive into private memory, which is kept under the operation until it is taken.
 #[napi(catch_unwind)]
-pub fn recv_staged(attachment: u32, operation: f64, endpoint: f64, length: f64, tag: f64, exact_size: bool) {
+pub fn recv_staged(attachment: u32, operation: f64, endpoint: f64, length: f64, tag: f64, exact_size: bool, from: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "recv");
-        let Some(endpoint) = attachment.endpoints.get(endpoint).cloned() else {
-            return;
-        };
         let staged = number(length)
             .ok_or_else(|| EngineError::new(ErrorKind::Memory))
             .and_then(|length| stage(attachment, operation, length));
-        match staged {
-            Ok(into) => endpoint.recv(into, wanted_tag(tag), exact_size, ticket),
-            Err(error) => ticket.complete(Err(error)),
+        let into = match staged {
+            Ok(into) => into,
+            Err(error) => return ticket.complete(Err(error)),
+        };
+        let wanted = wanted(attachment, tag, from, exact_size);
+        if let (Some(wanted), Some(endpoint)) = (wanted, attachment.endpoints.get(endpoint)) {
+            endpoint.recv(into, wanted, ticket);
         }
     });
 }

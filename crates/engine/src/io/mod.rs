@@ -1,5 +1,6 @@
 //! Bytes in and out: the transport behind a connection, and the two buffers that every connection has.
 
+mod dial;
 #[cfg(test)]
 pub(crate) mod pipe;
 pub(crate) mod raw;
@@ -7,9 +8,10 @@ mod recv_buffer;
 mod send_queue;
 mod tcp;
 
+pub(crate) use dial::dial;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use send_queue::SendQueue;
-pub(crate) use tcp::{TcpTransport, dial, listen};
+pub(crate) use tcp::{TcpTransport, listen};
 
 use raw::{RecvSegment, SendSegment};
 use std::{

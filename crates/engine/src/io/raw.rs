@@ -119,6 +119,15 @@ pub(crate) fn keep_alive(socket: RawFd) {
     }
 }
 
+/// Lets a socket that is bound to an address take its port when it connects, as one that is not bound does: the same port
+/// serves for many peers then. A system without the option takes a port of its own for each.
+pub(crate) fn leave_port_to_connect(socket: RawFd) {
+    #[cfg(target_os = "linux")]
+    set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
 fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the option's value is an int that lives during the call, and its length is given.

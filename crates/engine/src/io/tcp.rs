@@ -1,4 +1,4 @@
-//! TCP: dialling, listening, and a socket as a transport.
+//! TCP: a socket as a transport, and listening.
 
 use super::{
     Transport,
@@ -88,7 +88,8 @@ impl TcpTransport {
     }
 }
 
-fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSocket> {
+/// A socket of the address's family with the buffers of these limits.
+pub(super) fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -102,18 +103,6 @@ fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSocket> {
         socket.set_recv_buffer_size(size)?;
     }
     Ok(socket)
-}
-
-/// Resolves and connects; every address that the name has is tried in turn. The caller sets the deadline.
-pub(crate) async fn dial(host: &str, port: u16, limits: &Limits) -> io::Result<TcpTransport> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((host, port)).await? {
-        match socket(&address, limits)?.connect(address).await {
-            Ok(stream) => return Ok(TcpTransport::new(stream)),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// Resolves, binds once and listens; port 0 takes a free one.

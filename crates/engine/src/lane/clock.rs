@@ -2,6 +2,7 @@
 
 use super::{End, Lane, Link, giving_up::GiveUp, read::Incoming};
 use crate::{
+    backoff,
     config::millis,
     error::{Error, ErrorKind},
     io::{AT_REST, Transport},
@@ -17,6 +18,10 @@ impl<T: Transport> Lane<T> {
     fn deadline(&self) -> Instant {
         let limits = &self.limits;
         let own = match (&self.link, &self.incoming) {
+            // The wait before a dial has its own end, and does not count as dialling; this is in case it is queued for.
+            (Link::Dialling(_), _) if self.turn.is_some() => {
+                self.began + backoff::MOST + millis(limits.connect_timeout)
+            }
             (Link::Dialling(_), _) => self.began + millis(limits.connect_timeout),
             (_, Incoming::Preface) => self.began + millis(limits.handshake_timeout),
             _ if self.send_error.is_some() => self.moved + millis(limits.drain_time),

@@ -152,6 +152,11 @@ impl<T: Transport> Lane<T> {
         if error.kind() == ErrorKind::Protocol {
             self.stats.protocol_errors.add(1);
         }
+        if let Some(attempt) = self.attempt.take()
+            && error.kind() != ErrorKind::Closed
+        {
+            attempt.failed(error);
+        }
         // The memory first: nothing of it is sent or stored once an operation has ended.
         self.tx.clear();
         self.fail_departures(error);

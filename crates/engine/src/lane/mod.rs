@@ -15,6 +15,7 @@ mod redial;
 mod write;
 
 use crate::{
+    backoff::{Attempt, Backoff},
     config::Limits,
     error::{Error, ErrorKind},
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
@@ -72,6 +73,8 @@ pub(crate) struct LaneParts {
     pub(crate) preface: Preface,
     /// For a lane that carries large operations.
     pub(crate) bulk: Option<Membership>,
+    /// What it shares with the other lanes of its link: when to dial.
+    pub(crate) backoff: Arc<Backoff>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
 }
@@ -81,6 +84,9 @@ enum Link<T> {
     Up(T),
 }
 
+/// The wait for the time to dial.
+type Turn = Pin<Box<dyn Future<Output = Result<Attempt, Error>> + Send>>;
+
 /// One dialled connection, to be spawned. It ends when the connection does and nothing is left that may go by another one;
 /// all its operations have ended then.
 pub(crate) struct Lane<T: Transport> {
@@ -88,6 +94,11 @@ pub(crate) struct Lane<T: Transport> {
     taken: Vec<Command>,
     link: Link<T>,
     dialler: Dialler<T>,
+    backoff: Arc<Backoff>,
+    /// Until it is time to dial: the last dial of the link may have failed.
+    turn: Option<Turn>,
+    /// From then on, until it is known whether the peer answers.
+    attempt: Option<Attempt>,
     mode: Mode,
     preface: Preface,
     limits: Arc<Limits>,
@@ -132,16 +143,19 @@ impl<T: Transport> Lane<T> {
             mode,
             preface,
             bulk,
+            backoff,
             limits,
             stats,
         } = parts;
         let now = Instant::now();
-        stats.lanes_dialled.add(1);
         Self {
             commands,
             taken: Vec::new(),
             link: Link::Dialling(dialler()),
             dialler,
+            turn: Some(Box::pin(Arc::clone(&backoff).turn())),
+            backoff,
+            attempt: None,
             mode,
             preface,
             limits,
@@ -196,16 +210,33 @@ impl<T: Transport> Lane<T> {
         let Link::Dialling(dial) = &mut self.link else {
             return Ok(true);
         };
+        if let Some(turn) = &mut self.turn {
+            let Poll::Ready(attempt) = turn.as_mut().poll(cx) else {
+                return Ok(false);
+            };
+            self.turn = None;
+            self.attempt = Some(attempt?);
+            self.began = Instant::now();
+            self.stats.lanes_dialled.add(1);
+        }
         let Poll::Ready(io) = dial.as_mut().poll(cx) else {
             return Ok(false);
         };
         self.link = Link::Up(io?);
         self.moved = Instant::now();
         self.began = self.moved;
-        if self.mode == Mode::Native {
-            self.tx.push(&self.preface.encode());
+        match self.mode {
+            Mode::Native => self.tx.push(&self.preface.encode()),
+            Mode::Legacy => self.answered(),
         }
         Ok(true)
+    }
+
+    /// The peer is there: nobody has to wait before it is dialled again.
+    fn answered(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.succeeded();
+        }
     }
 
     fn take_commands(&mut self) -> Result<(), End> {

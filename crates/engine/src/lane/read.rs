@@ -184,6 +184,7 @@ impl<T: Transport> Lane<T> {
             return Err(Error::new(ErrorKind::Auth).detail("the peer asks for a token, and none is configured here"));
         }
         self.incoming = Incoming::Answer;
+        self.answered();
         self.issue();
         Ok(true)
     }

@@ -13,6 +13,7 @@ use crate::{
     io::{RecvBuffer, SendQueue, Transport},
 };
 use memlane_wire::Opcode;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 impl<T: Transport> Lane<T> {
@@ -27,7 +28,11 @@ impl<T: Transport> Lane<T> {
         if !self.has_work(error) {
             return false;
         }
-        self.stats.lanes_dialled.add(1);
+        if let Some(attempt) = self.attempt.take() {
+            // Connected, and never answered.
+            attempt.failed(error);
+        }
+        self.turn = Some(Box::pin(Arc::clone(&self.backoff).turn()));
         // The old connection goes with this.
         self.link = Link::Dialling((self.dialler)());
         self.incoming = Incoming::first(self.mode);

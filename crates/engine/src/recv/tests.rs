@@ -14,6 +14,7 @@ fn fixture(limits: Limits) -> Fixture {
         mailbox: Arc::new(Mailbox::default()),
         sequence: 0,
         from: "peer:1".into(),
+        instance: None,
     };
     Fixture { receives, sender }
 }
@@ -25,6 +26,7 @@ impl Fixture {
             ticket,
             into: span(room),
             tag,
+            from: None,
             exact: false,
         });
         (ended, OperationKey::new(sink, 0))
@@ -162,7 +164,7 @@ async fn a_receive_whose_message_was_cut_off_is_first_in_line_again() {
         let Arrival::Matched(posted) = f.receives.arrive(tag, 4, &f.sender) else {
             panic!()
         };
-        f.receives.complete(posted, tag, 4, &f.sender.from);
+        f.receives.complete(posted, tag, 4, &f.sender.from, None);
         assert_eq!(tag_of(ended).await, tag);
     }
 }
@@ -194,7 +196,7 @@ async fn a_receive_that_was_given_up_while_its_message_came_in_takes_no_other() 
         panic!()
     };
     assert!(f.receives.cancel(&key));
-    f.receives.complete(posted, 9, 4, &f.sender.from);
+    f.receives.complete(posted, 9, 4, &f.sender.from, None);
     assert_eq!(tag_of(too_late).await, 9);
     assert!(!f.receives.cancel(&key));
 }

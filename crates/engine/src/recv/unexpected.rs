@@ -66,10 +66,13 @@ impl UnexpectedQueue {
         self.count < limits.max_unexpected_messages && size <= limits.max_unexpected_bytes.saturating_sub(self.bytes)
     }
 
-    /// The first message from `after` on that no receive has claimed and whose tag `wanted` accepts.
-    pub(super) fn unclaimed(&self, after: usize, wanted: impl Fn(u64) -> bool) -> Option<usize> {
+    /// The first message from `after` on that no receive has claimed and that this one takes.
+    pub(super) fn unclaimed(&self, after: usize, posted: &Posted) -> Option<usize> {
         let free = |message: &Unexpected| !matches!(message.state, State::Filling { claimed: Some(_) });
-        (after..self.messages.len()).find(|&index| free(&self.messages[index]) && wanted(self.messages[index].tag))
+        (after..self.messages.len()).find(|&index| {
+            let message = &self.messages[index];
+            free(message) && posted.takes(message.tag, &message.sender)
+        })
     }
 
     pub(super) fn index(&self, key: MessageKey) -> Option<usize> {

@@ -35,6 +35,7 @@ impl<T: Transport> Session<T> {
             self.target.stats.protocol_errors.add(1);
             return Err(End);
         };
+        self.instance = Some(theirs.instance);
         let ours = self.target.preface().map_err(|_| End)?;
         self.tx.push(&ours.encode());
         self.phase = Phase::Header;

@@ -149,11 +149,9 @@ impl<T: Transport> Session<T> {
         let status = match fate {
             Fate::Receive(posted) => {
                 drop(into);
-                Some(
-                    self.target
-                        .receives
-                        .complete(posted, header.addr, header.size, &self.from),
-                )
+                let Header { size, addr: tag, .. } = header;
+                let receives = &self.target.receives;
+                Some(receives.complete(posted, tag, size, &self.from, self.instance))
             }
             Fate::Keep(key) => {
                 let deadline = Instant::now() + millis(self.target.limits.unexpected_timeout);

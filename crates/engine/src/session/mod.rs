@@ -13,6 +13,7 @@ mod message;
 use crate::{
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
     mailbox::Mailbox,
+    op::Instance,
     recv::{Event, MessageKey, Posted, Sender},
     region::span::Span,
     target::{Admission, Target},
@@ -33,6 +34,8 @@ pub(crate) struct Session<T: Transport> {
     target: Arc<Target>,
     admission: Admission,
     from: Arc<str>,
+    /// What the peer's preface says it is; the legacy wire has none.
+    instance: Option<Instance>,
     mode: Mode,
     phase: Phase,
     rx: RecvBuffer,
@@ -107,6 +110,7 @@ impl<T: Transport> Session<T> {
             io,
             admission,
             from,
+            instance: None,
             mode: Mode::Native,
             phase: Phase::Sniff,
             rx: RecvBuffer::default(),
@@ -326,6 +330,7 @@ impl<T: Transport> Session<T> {
             mailbox: Arc::clone(&self.admission.mailbox),
             sequence,
             from: Arc::clone(&self.from),
+            instance: self.instance,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{support::*, wired::everybody_rests};
 use crate::{
+    endpoint::Wanted,
     error::ErrorKind,
     fence::{Holders, fence},
     io::{
@@ -39,6 +40,7 @@ fn post(target: &Target, region: &Region) -> Ended {
         ticket,
         into,
         tag: None,
+        from: None,
         exact: false,
     });
     ended
@@ -151,7 +153,7 @@ async fn holds_though_another_endpoint_reads_and_receives_into_the_region() {
         let small = region.span(0, 10).unwrap();
         let small = start(&peer, "read", crate::op::Request::Read { addr: 1, into: small }, None);
         let (ticket, _, receiving) = channel::ticket("recv");
-        other.recv(into(), None, false, ticket);
+        other.recv(into(), Wanted::default(), ticket);
         let (ticket, _, closed) = channel::ticket("close");
         if whole_endpoint {
             owner.close(ticket);

@@ -238,7 +238,7 @@ async fn resetting(listener: TcpListener, requests: usize, resets: usize, port: 
 async fn behind_resets(resets: usize) -> (crate::endpoint::Endpoint, Arc<Region>, Vec<(Started, Span)>) {
     let (target, port) = listening_with(Limits::default()).await;
     let region = target.alloc("kv", 6400, Access::READ).unwrap();
-    region.memory().copy_in(0, &pattern(6400, 3));
+    region.memory().copy_in(0, &pattern(6400, 3)).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let through = listener.local_addr().unwrap().port();
     tokio::spawn(resetting(listener, 100, resets, port));
@@ -265,7 +265,7 @@ async fn a_hundred_reads_survive_a_reset_on_a_real_socket() {
     for (at, (read, into)) in reads.into_iter().enumerate() {
         assert_eq!(read.ended.wait().await.unwrap(), Done::Bytes(64));
         let mut stored = vec![0; 64];
-        region.memory().copy_out(at * 64, &mut stored);
+        region.memory().copy_out(at * 64, &mut stored).unwrap();
         assert!(bytes_of(&into) == stored, "read {at}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     config::Limits,
     context::Context,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Wanted},
     error::Error,
     op::{CompletionSink, Done, Operation, OperationKey, Request, Ticket, channel},
     peer::Peer,
@@ -97,7 +97,8 @@ pub(crate) struct Receiving {
 pub(crate) fn recv(endpoint: &Endpoint, room: usize, tag: Option<u64>, exact: bool) -> Receiving {
     let into = Span::whole(Memory::private(room).unwrap());
     let (ticket, sink, ended) = channel::ticket("recv");
-    endpoint.recv(into.clone(), tag, exact, ticket);
+    let from = None;
+    endpoint.recv(into.clone(), Wanted { tag, from, exact }, ticket);
     let sink: Arc<dyn CompletionSink> = sink;
     Receiving {
         ended,

@@ -75,6 +75,7 @@ pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Ar
         mode,
         preface: initiator.preface().unwrap(),
         bulk: Some(bulk.join()),
+        backoff: Arc::default(),
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
     };
@@ -137,6 +138,7 @@ impl Wired {
             ticket,
             into: into.clone(),
             tag: None,
+            from: None,
             exact: false,
         });
         Receiving {
