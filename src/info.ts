@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { checkHost, integer, nameFault, typeError, valueError } from './arguments.js'
 import { MemlaneError } from './errors.js'
 import type { Access, PeerInfo, RegionInfo } from './options.js'
@@ -65,10 +66,17 @@ export function checkInfo(value: PeerInfo | string): CheckedInfo {
   }
 }
 
-/** The regions of what a peer said about itself. It is the peer's fault when that makes no sense. */
-export function describedRegions(text: string, peer: string): Map<string, RegionInfo> {
+/** What a peer said about itself: regions, and which instance it is if it says so. */
+export interface Description {
+  regions: Map<string, RegionInfo>
+  instance: string | undefined
+}
+
+/** What a peer said about itself, checked. It is the peer's fault when that makes no sense. */
+export function described(text: string, peer: string): Description {
   try {
-    return checkRegions(object(parse(text), 'info').mr_info)
+    const info = object(parse(text), 'info')
+    return { regions: checkRegions(info.mr_info), instance: instanceOf(info.memlane) }
   } catch (cause) {
     throw new MemlaneError(`${peer} described itself wrongly: ${(cause as Error).message}`, {
       code: 'ERR_PROTOCOL',
@@ -78,6 +86,26 @@ export function describedRegions(text: string, peer: string): Map<string, Region
       operation: 'describe',
       cause,
     })
+  }
+}
+
+function instanceOf(memlane: unknown): string | undefined {
+  const { instance } = (memlane ?? {}) as { instance?: unknown }
+  return typeof instance === 'string' && /^[0-9a-f]{32}$/i.test(instance) ? instance.toLowerCase() : undefined
+}
+
+/** Host and port of an address to advertise: `host`, `host:port`, `[v6]:port`, or an IPv6 address as it is. */
+export function parseAdvertised(value: unknown): { host: string; port: number | undefined } {
+  if (typeof value !== 'string') throw typeError('advertise', 'a string', value)
+  if (isIPv6(value)) return { host: value, port: undefined }
+  const match = /^(?:\[([^\]]*)\]|([^[\]/:@?#\s\0]+))(?::([0-9]{1,5}))?$/.exec(value)
+  const [, v6, name, port] = match ?? []
+  if (match === null || (v6 !== undefined && !isIPv6(v6))) {
+    throw valueError(`advertise must be host, host:port, [v6] or [v6]:port; got ${JSON.stringify(value.slice(0, 300))}`)
+  }
+  return {
+    host: checkHost(v6 ?? name, 'advertise'),
+    port: port === undefined ? undefined : integer(Number(port), 'the port of advertise', 1, 65_535),
   }
 }
 
