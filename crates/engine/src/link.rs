@@ -245,7 +245,7 @@ impl Link {
             mode: self.destination.mode,
             preface: preface(endpoint.unwrap_or(context.instance))?,
             bulk: bulk.map(BulkQueue::join),
-            backoff: Arc::clone(&self.backoff),
+            turn: self.backoff.turn(),
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
         };

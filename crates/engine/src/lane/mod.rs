@@ -13,7 +13,7 @@ mod read;
 mod write;
 
 use crate::{
-    backoff::{Attempt, Backoff},
+    backoff::{Attempt, Turn},
     config::Limits,
     error::{Error, ErrorKind},
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
@@ -66,8 +66,8 @@ pub(crate) struct LaneParts {
     pub(crate) preface: Preface,
     /// For a lane that carries large operations.
     pub(crate) bulk: Option<Membership>,
-    /// What it shares with the other lanes of its link: when to dial.
-    pub(crate) backoff: Arc<Backoff>,
+    /// Until it is time to dial.
+    pub(crate) turn: Turn,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
 }
@@ -76,9 +76,6 @@ enum Link<T> {
     Dialling(Dial<T>),
     Up(T),
 }
-
-/// The wait for the time to dial.
-type Turn = Pin<Box<dyn Future<Output = Result<Attempt, Error>> + Send>>;
 
 /// One dialled connection, to be spawned; ends when the connection does, and all its operations with it.
 pub(crate) struct Lane<T: Transport> {
@@ -133,7 +130,7 @@ impl<T: Transport> Lane<T> {
             mode,
             preface,
             bulk,
-            backoff,
+            turn,
             limits,
             stats,
         } = parts;
@@ -142,7 +139,7 @@ impl<T: Transport> Lane<T> {
             commands,
             taken: Vec::new(),
             link: Link::Dialling(dial),
-            turn: Some(Box::pin(backoff.turn())),
+            turn: Some(turn),
             attempt: None,
             mode,
             preface,

@@ -256,6 +256,8 @@ async fn origin_of(ended: Ended) -> (Option<u8>, u64) {
 async fn a_receive_from_one_peer_takes_its_messages_alone_in_order_and_with_a_tag() {
     let f = fixture(Limits::default());
     let (one, two) = (whom(&f, 1), whom(&f, 2));
+    // One that has not said who it is: nobody is meant by that, not even who does not say so either.
+    let (_never, _) = f.post_from(&Arc::default(), None);
     let (first, _) = f.post_from(&one, None);
     let (tagged, _) = f.post_from(&two, Some(9));
     let (second, _) = f.post_from(&one, None);

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::{
+    backoff::Backoff,
     error::{Error, ErrorKind},
     io::pipe::{Behaviour, Pipe, pipe},
     lane::{
@@ -58,7 +59,7 @@ pub(crate) fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQu
         mode,
         preface: initiator.preface().unwrap(),
         bulk: Some(bulk.join()),
-        backoff: Arc::default(),
+        turn: Arc::new(Backoff::default()).turn(),
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
     };
