@@ -76,12 +76,6 @@ impl From<Violation> for Error {
     }
 }
 
-/// By an end or by a reset: which of them comes is a matter of what was on its way.
-fn refused_greeting() -> Error {
-    Error::new(ErrorKind::Connect)
-        .detail("the peer hung up in the handshake: it speaks no native wire, or refused this connection")
-}
-
 impl<T: Transport> Lane<T> {
     /// Receives once, a body straight into its memory, and goes through what has come.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
@@ -118,9 +112,6 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
-        if matches!(self.incoming, Incoming::Preface) {
-            return refused_greeting();
-        }
         self.send_error
             .take()
             .unwrap_or_else(|| Error::io(ErrorKind::PeerClosed, error))
@@ -128,7 +119,8 @@ impl<T: Transport> Lane<T> {
 
     fn hung_up(&mut self) -> Error {
         if matches!(self.incoming, Incoming::Preface) {
-            return refused_greeting();
+            return Error::new(ErrorKind::Connect)
+                .detail("the peer hung up in the handshake: it speaks no native wire, or refused this connection");
         }
         self.send_error
             .take()
