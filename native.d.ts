@@ -9,6 +9,18 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The address and the port that it listens on. */
+export declare function address(attachment: number, endpoint: number): Address | null
+
+/** Where an endpoint listens. */
+export interface Address {
+  host: string
+  port: number
+}
+
+/** What the endpoint info says in place of the address, and where it is given the port, that the endpoint listens on. */
+export declare function advertise(attachment: number, endpoint: number, host: string, port?: number | undefined | null): void
+
 /** Makes a region of zeroed bytes; peers reach it from the moment that this returns. */
 export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string): Allocated
 
@@ -40,7 +52,7 @@ export declare function closeContext(attachment: number, context: number): void
 /** Closes an endpoint with all that belongs to it. */
 export declare function closeEndpoint(attachment: number, operation: number, endpoint: number): void
 
-/** Closes a peer; its open operations end with `ERR_CLOSED`. */
+/** Closes a peer; its open operations, and receives for its messages, end with `ERR_CLOSED`. */
 export declare function closePeer(attachment: number, operation: number, peer: number): void
 
 /** Closes a region; the operation ends when no peer will touch it any more. */
@@ -70,6 +82,7 @@ export interface Detail {
   messageBytes?: number
   tag?: number | bigint
   from?: string
+  instance?: string
   truncated?: boolean
 }
 
@@ -113,6 +126,9 @@ export interface Failure {
   entry?: number
 }
 
+/** Says which instance a peer has described itself as, as its info has it; receives for its messages go by that. */
+export declare function identify(attachment: number, peer: number, instance: string): void
+
 /** One row of the table of limits. */
 export interface LimitRow {
   name: string
@@ -127,14 +143,17 @@ export declare function limitTable(): Array<LimitRow>
 /** Listens; the operation ends when the address is bound. */
 export declare function listen(attachment: number, operation: number, endpoint: number, host: string, port: number): void
 
+/** Peers that are connected from now on are dialled from this address of ours, an IP literal. */
+export declare function localAddress(attachment: number, endpoint: number, address: string): void
+
 /** Reads into private memory, which is kept under the operation until it is taken. */
 export declare function readStaged(attachment: number, operation: number, peer: number, remoteAddress: number, length: number, timeoutMs: number): void
 
 /** Posts a receive into a range of a region. */
-export declare function recvRegion(attachment: number, operation: number, endpoint: number, region: number, offset: number, length: number, tag: number, exactSize: boolean): void
+export declare function recvRegion(attachment: number, operation: number, endpoint: number, region: number, offset: number, length: number, tag: number, exactSize: boolean, from: number): void
 
 /** Posts a receive into private memory, which is kept under the operation until it is taken. */
-export declare function recvStaged(attachment: number, operation: number, endpoint: number, length: number, tag: number, exactSize: boolean): void
+export declare function recvStaged(attachment: number, operation: number, endpoint: number, length: number, tag: number, exactSize: boolean, from: number): void
 
 /** An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result. */
 export declare function regionBuffer(attachment: number, region: number): ArrayBuffer

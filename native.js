@@ -778,6 +778,8 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.address = nativeBinding.address
+module.exports.advertise = nativeBinding.advertise
 module.exports.alloc = nativeBinding.alloc
 module.exports.attach = nativeBinding.attach
 module.exports.cancel = nativeBinding.cancel
@@ -796,8 +798,10 @@ module.exports.endpoint = nativeBinding.endpoint
 module.exports.endpointInfo = nativeBinding.endpointInfo
 module.exports.errorTable = nativeBinding.errorTable
 module.exports.failure = nativeBinding.failure
+module.exports.identify = nativeBinding.identify
 module.exports.limitTable = nativeBinding.limitTable
 module.exports.listen = nativeBinding.listen
+module.exports.localAddress = nativeBinding.localAddress
 module.exports.readStaged = nativeBinding.readStaged
 module.exports.recvRegion = nativeBinding.recvRegion
 module.exports.recvStaged = nativeBinding.recvStaged

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { types } from 'node:util'
 import { unsafeMemoryError, type ArgumentErrorCode } from './errors.js'
 
@@ -109,6 +110,15 @@ export function checkHost(value: unknown, what = 'host'): string {
   if (typeof value !== 'string') throw typeError(what, 'a string', value)
   if (value === '' || value.length > 253 || /[\s\0/]/.test(value)) {
     throw valueError(`${what} must be an address or a host name; got ${shown(value)}`)
+  }
+  return value
+}
+
+/** An IP address of this machine, as a literal. Zones are left out: the engine has no names of interfaces. */
+export function checkAddress(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw typeError(what, 'a string', value)
+  if (isIP(value) === 0 || value.includes('%')) {
+    throw valueError(`${what} must be an IPv4 or IPv6 address without a zone; got ${shown(value)}`)
   }
   return value
 }

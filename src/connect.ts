@@ -7,6 +7,7 @@ import { native, type Failure } from './native.js'
 import { Call, nothing, Operation } from './operation.js'
 import type { PeerInfo, RegionInfo, Wire } from './options.js'
 import { makePeer, type Peer } from './peer.js'
+import type { Peers } from './peers.js'
 
 /** Whom to connect to, and how. */
 export interface Target {
@@ -32,14 +33,16 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
 /** A connection being made; its result is the peer. */
 export class Connect extends Operation<Peer> {
   readonly #owner: Lifetime
+  readonly #peers: Peers
   readonly #target: Target
   readonly #handle: number
 
-  constructor(owner: Lifetime, target: Target, timeoutMs: number) {
+  constructor(owner: Lifetime, peers: Peers, target: Target, timeoutMs: number) {
     super()
     const endpoint = owner.use()
     const { host, port, wire } = target
     this.#owner = owner
+    this.#peers = peers
     this.#target = target
     this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy', timeoutMs)
   }
@@ -48,7 +51,7 @@ export class Connect extends Operation<Peer> {
     const { host, port, wire, regions } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined
     try {
-      fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text))
+      fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text, this.#peers))
     } catch (error) {
       this.#drop()
       throw error

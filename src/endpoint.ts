@@ -1,6 +1,7 @@
 import {
   byteCount,
   bytesOf,
+  checkAddress,
   checkBoolean,
   checkHost,
   checkKeys,
@@ -22,7 +23,7 @@ import { Connect, parseTarget } from './connect.js'
 import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
 import { abortedError, fromFailure, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
-import { ACCESS } from './info.js'
+import { ACCESS, parseAdvertised } from './info.js'
 import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { MessageStream } from './message-stream.js'
@@ -42,6 +43,7 @@ import type {
   Wire,
 } from './options.js'
 import type { Peer } from './peer.js'
+import { Peers } from './peers.js'
 import { makeRegion, MemoryRegion } from './region.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
@@ -57,12 +59,13 @@ export class TcpEndpoint {
   readonly #host: string
   readonly #port: number
   readonly #context: TcpContext | undefined
+  readonly #peers = new Peers()
 
   private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
     if (!(lifetime instanceof Lifetime)) throw illegalConstructor('TcpEndpoint', 'TcpEndpoint.listen()')
     this.#lifetime = lifetime
     this.#context = context
-    const { host, port } = this.endpointInfo()
+    const { host, port } = native.address(attached(), lifetime.use()) as { host: string; port: number }
     this.#host = host
     this.#port = port
   }
@@ -75,14 +78,18 @@ export class TcpEndpoint {
    *   with `ERR_CLOSED` when the context was closed meanwhile.
    */
   static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
-    checkKeys(options, ['host', 'port', 'context', ...limitNames()])
+    checkKeys(options, ['host', 'port', 'context', 'localAddress', 'advertise', ...limitNames()])
     const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
     const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
+    const localAddress = options.localAddress === undefined ? undefined : checkAddress(options.localAddress, 'localAddress')
+    const advertised = options.advertise === undefined ? undefined : parseAdvertised(options.advertise)
     const limits = checkLimits(options)
     const { context } = options
     if (context !== undefined) checkContext(context, limits)
     const lifetime = makeEndpoint(context, limits)
     const handle = lifetime.use()
+    if (localAddress !== undefined) native.localAddress(attached(), handle, localAddress)
+    if (advertised !== undefined) native.advertise(attached(), handle, advertised.host, advertised.port)
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
       () => new TcpEndpoint(lifetime, context)
@@ -153,25 +160,27 @@ export class TcpEndpoint {
     const checked = parseTarget(target, wire)
     this.#lifetime.use()
     if (signal?.aborted === true) return Settled.failed(abortedError('connect', signal.reason))
-    const connect = new Connect(this.#lifetime, checked, timeoutMs)
+    const connect = new Connect(this.#lifetime, this.#peers, checked, timeoutMs)
     if (signal !== undefined) follow(connect, signal)
     return connect
   }
 
   /**
-   * The next message, stored in `target`. Receives take messages first in, first out, whoever sends them.
+   * The next message, stored in `target`. Receives take messages first in, first out, whoever sends them; with `tag` or
+   * `from` only those that are wanted, and leave the others to the next.
    *
    * It waits until it is matched, cancelled, or the endpoint closes; there is no deadline. In a {@link MemoryRegion} the
    * message lands straight, whole or not yet; memory of JavaScript is filled when the message is whole. A cancelled receive
    * consumes no message.
    *
-   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
-   *   with `ERR_MESSAGE_SIZE` (only with `exactSize`; the message is consumed), `ERR_ABORTED`, `ERR_CLOSED`, or
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments, a `from` of another endpoint or on the legacy wire
+   *   among them; `ERR_CLOSED`, also of `from`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_MESSAGE_SIZE` (only with `exactSize`; the message is consumed), `ERR_ABORTED`, `ERR_CLOSED`, or
    *   `ERR_UNSAFE_MEMORY` when `target` was detached meanwhile.
    */
   recv(target: MemoryRegion | Bytes, options: ReceiveOptions = {}): TransferFuture<Received> {
-    checkKeys(options, ['tag', 'exactSize', 'offset', 'length', 'signal'])
+    checkKeys(options, ['tag', 'from', 'exactSize', 'offset', 'length', 'signal'])
     const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
+    const from = this.#peers.sender(options.from)
     const exactSize = options.exactSize !== undefined && checkBoolean(options.exactSize, 'exactSize')
     const offset = options.offset === undefined ? 0 : byteCount(options.offset, 'offset')
     const length = options.length === undefined ? undefined : byteCount(options.length, 'length')
@@ -184,20 +193,20 @@ export class TcpEndpoint {
     if (signal?.aborted === true) return Settled.failed(abortedError('recv', signal.reason))
     const receive =
       view === undefined
-        ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize)
-        : new ViewReceive(endpoint, view, tag, exactSize)
+        ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize, this.#peers, from)
+        : new ViewReceive(endpoint, view, tag, exactSize, this.#peers, from)
     if (signal !== undefined) follow(receive, signal)
     return receive
   }
 
   /**
-   * Messages as they come, for `for await`: as receives do, they take the next ones, whoever sends them.
+   * Messages as they come, for `for await`: as receives do, they take the next ones, with `tag` or `from` those wanted.
    *
    * It posts `buffered` receives at the first `next()` and as many again as are used up; so many messages at most are taken
    * ahead of the reader, and more wait as any that have no receive yet. Each message has memory of its own. They come in the order in which
    * they were whole, which for those of one sender is the order in which it sent them.
    *
-   * It ends when the endpoint closes, after the messages that were taken by then. Leaving the loop, `return()`, `throw()` and
+   * It ends when the endpoint, or the peer that it is `from`, closes, after the messages that were taken by then. Leaving the loop, `return()`, `throw()` and
    * the end of `await using` withdraw the posted receives, which consume no message then, and resolve when that is done. What
    * was taken already and not yet read, at most `buffered` messages, is lost with that: `buffered: 1` keeps it to one.
    *
@@ -207,12 +216,13 @@ export class TcpEndpoint {
    *   the system has none to receive in, and the messages end with that.
    */
   messages(options: MessagesOptions = {}): AsyncIterableIterator<Received> & AsyncDisposable {
-    checkKeys(options, ['tag', 'maxBytes', 'buffered'])
+    checkKeys(options, ['tag', 'from', 'maxBytes', 'buffered'])
     const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
+    const from = this.#peers.sender(options.from)
     const maxBytes = options.maxBytes === undefined ? 65_536 : byteCount(options.maxBytes, 'maxBytes')
     const buffered = options.buffered === undefined ? 16 : integer(options.buffered, 'buffered', 1, 65_536, ' messages')
     this.#lifetime.use()
-    return new MessageStream(this.#lifetime, tag, maxBytes, buffered)
+    return new MessageStream(this.#lifetime, tag, maxBytes, buffered, this.#peers, from)
   }
 
   /**

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net'
 import { byteCount, checkHost, integer, nameFault, shown, typeError, valueError } from './arguments.js'
 import { MemlaneError } from './errors.js'
 import { repeatedName } from './json.js'
@@ -117,7 +118,7 @@ export function checkInfo(value: PeerInfo | string): CheckedInfo {
       port: integer(info.port, 'info.port', 1, 65_535),
       regions: checkRegions(info.mr_info),
       native: memlane !== undefined,
-      instance: typeof memlane?.instance === 'string' ? memlane.instance : undefined,
+      instance: instanceOf(memlane),
     }
   })
 }
@@ -126,9 +127,28 @@ export function checkInfo(value: PeerInfo | string): CheckedInfo {
 export function describedInfo(text: string, peer: string): Pick<CheckedInfo, 'regions' | 'instance'> {
   return blamed(`${peer} described itself wrongly`, 'describe', peer, () => {
     const info = object(parse(text), 'info')
-    const memlane = checkMemlane(info.memlane)
-    return { regions: checkRegions(info.mr_info), instance: typeof memlane?.instance === 'string' ? memlane.instance : undefined }
+    return { regions: checkRegions(info.mr_info), instance: instanceOf(checkMemlane(info.memlane)) }
   })
+}
+
+function instanceOf(memlane: Record<string, unknown> | undefined): string | undefined {
+  const instance = memlane?.instance
+  return typeof instance === 'string' && /^[0-9a-f]{32}$/i.test(instance) ? instance.toLowerCase() : undefined
+}
+
+/** Host and port of an address to advertise: `host`, `host:port`, `[v6]:port`, or an IPv6 address as it is. */
+export function parseAdvertised(value: unknown): { host: string; port: number | undefined } {
+  if (typeof value !== 'string') throw typeError('advertise', 'a string', value)
+  if (isIPv6(value)) return { host: value, port: undefined }
+  const match = /^(?:\[([^\]]*)\]|([^[\]/:@?#\s\0]+))(?::([0-9]{1,5}))?$/.exec(value)
+  const [, v6, name, port] = match ?? []
+  if (match === null || (v6 !== undefined && !isIPv6(v6))) {
+    throw valueError(`advertise must be host, host:port, [v6] or [v6]:port; got ${JSON.stringify(value.slice(0, 300))}`)
+  }
+  return {
+    host: checkHost(v6 ?? name, 'advertise'),
+    port: port === undefined ? undefined : integer(Number(port), 'the port of advertise', 1, 65_535),
+  }
 }
 
 /** Host and port of `tcp://host:port`. */

@@ -2,6 +2,7 @@ import { MemlaneError } from './errors.js'
 import type { Lifetime } from './lifetime.js'
 import { OwnedReceive } from './messages.js'
 import type { Received } from './options.js'
+import type { Peers } from './peers.js'
 
 interface Reader {
   resolve(result: IteratorResult<Received, undefined>): void
@@ -16,6 +17,8 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   readonly #tag: number
   readonly #maxBytes: number
   readonly #buffered: number
+  readonly #peers: Peers
+  readonly #from: number
   readonly #posted = new Set<OwnedReceive>()
   /** Messages that nobody has asked for yet; together with the posted receives never more than `buffered`. */
   readonly #ready: Received[] = []
@@ -26,11 +29,13 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   #ended: (() => void) | undefined = undefined
   #ending: Promise<void> | undefined = undefined
 
-  constructor(endpoint: Lifetime, tag: number, maxBytes: number, buffered: number) {
+  constructor(endpoint: Lifetime, tag: number, maxBytes: number, buffered: number, peers: Peers, from: number) {
     this.#endpoint = endpoint
     this.#tag = tag
     this.#maxBytes = maxBytes
     this.#buffered = buffered
+    this.#peers = peers
+    this.#from = from
   }
 
   next(): Promise<IteratorResult<Received, undefined>> {
@@ -72,7 +77,7 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   #fill(): void {
     while (!this.#over && this.#posted.size + this.#ready.length < this.#buffered) {
       if (this.#endpoint.closed) return this.#stop()
-      const receive = new OwnedReceive(this.#endpoint.use(), this.#maxBytes, this.#tag)
+      const receive = new OwnedReceive(this.#endpoint.use(), this.#maxBytes, this.#tag, this.#peers, this.#from)
       this.#posted.add(receive)
       receive.wait().then(
         (message) => this.#received(receive, message),

@@ -3,6 +3,7 @@ import { begin, fulfil } from './future.js'
 import { native } from './native.js'
 import { Operation } from './operation.js'
 import type { Received } from './options.js'
+import type { Peers } from './peers.js'
 import { regionBytes, regionHandle, type MemoryRegion } from './region.js'
 import { takeInto } from './transfer.js'
 
@@ -37,9 +38,19 @@ export class Send extends Operation<number> {
 }
 
 abstract class Receive extends Operation<Received> {
+  readonly #peers: Peers
+
+  constructor(peers: Peers) {
+    super()
+    this.#peers = peers
+  }
+
   protected override succeeded(op: number, value: number): void {
-    const { messageBytes = value, tag = 0, from = '', truncated = false } = native.detail(attached(), op)
-    fulfil(this, { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) })
+    const { messageBytes = value, tag = 0, from = '', instance, truncated = false } = native.detail(attached(), op)
+    const received: Received = { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) }
+    const peer = instance === undefined ? undefined : this.#peers.find(instance)
+    if (peer !== undefined) received.peer = peer
+    fulfil(this, received)
   }
 
   protected abstract data(op: number, bytes: number): Uint8Array
@@ -55,13 +66,15 @@ export class RegionReceive extends Receive {
     offset: number,
     length: number,
     tag: number,
-    exactSize: boolean
+    exactSize: boolean,
+    peers: Peers,
+    from: number
   ) {
-    super()
+    super(peers)
     const handle = regionHandle(region)
     // Made now: the region may be closed when the message is there.
     this.#target = regionBytes(region, offset, length)
-    native.recvRegion(attached(), begin(this), endpoint, handle, offset, length, tag, exactSize)
+    native.recvRegion(attached(), begin(this), endpoint, handle, offset, length, tag, exactSize, from)
   }
 
   protected override data(_op: number, bytes: number): Uint8Array {
@@ -73,10 +86,10 @@ export class RegionReceive extends Receive {
 export class ViewReceive extends Receive {
   readonly #view: Uint8Array
 
-  constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean) {
-    super()
+  constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean, peers: Peers, from: number) {
+    super(peers)
     this.#view = view
-    native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize)
+    native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize, from)
   }
 
   protected override data(op: number, bytes: number): Uint8Array {
@@ -87,9 +100,9 @@ export class ViewReceive extends Receive {
 
 /** A receive whose message gets memory of its own, as much as it has bytes. */
 export class OwnedReceive extends Receive {
-  constructor(endpoint: number, maxBytes: number, tag: number) {
-    super()
-    native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false)
+  constructor(endpoint: number, maxBytes: number, tag: number, peers: Peers, from: number) {
+    super(peers)
+    native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false, from)
   }
 
   protected override data(op: number, bytes: number): Uint8Array {

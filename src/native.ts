@@ -13,6 +13,7 @@ export interface Detail {
   messageBytes?: number
   tag?: number | bigint
   from?: string
+  instance?: string
   truncated?: boolean
 }
 
@@ -65,6 +66,9 @@ export interface Native {
   closeContext(at: number, context: number): void
   endpoint(at: number, context: number): number
   listen(at: number, op: number, endpoint: number, host: string, port: number): void
+  localAddress(at: number, endpoint: number, address: string): void
+  advertise(at: number, endpoint: number, host: string, port?: number): void
+  address(at: number, endpoint: number): { host: string; port: number } | null
   endpointInfo(at: number, endpoint: number): string | null
   closeEndpoint(at: number, op: number, endpoint: number): void
   stats(at: number, endpoint: number): string | null
@@ -90,6 +94,7 @@ export interface Native {
     timeoutMs: number
   ): number
   describe(at: number, op: number, peer: number, timeoutMs: number): void
+  identify(at: number, peer: number, instance: string): void
   closePeer(at: number, op: number, peer: number): void
 
   transfer(
@@ -124,9 +129,19 @@ export interface Native {
     offset: number,
     length: number,
     tag: number,
-    exactSize: boolean
+    exactSize: boolean,
+    /** A peer; below 0 is anybody. */
+    from: number
   ): void
-  recvStaged(at: number, op: number, endpoint: number, length: number, tag: number, exactSize: boolean): void
+  recvStaged(
+    at: number,
+    op: number,
+    endpoint: number,
+    length: number,
+    tag: number,
+    exactSize: boolean,
+    from: number
+  ): void
 
   stageBytes(at: number, op: number, length: number): boolean
   stageIn(at: number, op: number, offset: number, view: Uint8Array): void

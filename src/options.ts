@@ -1,5 +1,6 @@
 import type { Bytes, Integer } from './arguments.js'
 import type { TcpContext } from './context.js'
+import type { Peer } from './peer.js'
 import type { MemoryRegion } from './region.js'
 
 /** What a peer may do with a region. */
@@ -63,6 +64,17 @@ export interface ListenOptions extends Limits {
   host?: string
   /** TCP port, 0 to 65,535. Default 0: the system picks one, `endpoint.port` tells which. */
   port?: Integer
+  /**
+   * The address of this machine that connections to peers come from: an IPv4 or IPv6 address, no name. Addresses of the other
+   * family are not dialled then; a peer that has no other fails with `ERR_CONNECT`. Default: the system's choice.
+   */
+  localAddress?: string
+  /**
+   * What the endpoint info says in place of the address that it listens on, for peers that reach it by another one (behind
+   * NAT, in a container, listening on `0.0.0.0`): `host`, `host:port`, `[v6]` or `[v6]:port`. Taken as it is. Without a port
+   * the info has the one that it listens on. `endpoint.host` and `endpoint.port` stay what they are. Default: neither.
+   */
+  advertise?: string
 }
 
 /** Options of `endpoint.alloc`. */
@@ -182,6 +194,15 @@ export interface RefreshOptions extends Deadline {}
 export interface ReceiveOptions {
   /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
   tag?: Integer
+  /**
+   * Takes only messages of this peer, which belongs to the endpoint that receives and is on the native wire. Default:
+   * anybody's.
+   *
+   * A peer that is started anew is known as the same once it has described itself again: by {@link Peer.refresh}, or when a
+   * name was not found. Receives that were posted before take its messages from then on too; until then they wait, and other
+   * receives may take them. A receive that is posted ends with `ERR_CLOSED` when the peer is closed here.
+   */
+  from?: Peer
   /** Fails with `ERR_MESSAGE_SIZE` when the message is not exactly as long as the target. Default false. */
   exactSize?: boolean
   /** First byte of the target, in bytes whatever its element size. Default 0. */
@@ -196,6 +217,8 @@ export interface ReceiveOptions {
 export interface MessagesOptions {
   /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
   tag?: Integer
+  /** Takes only messages of this peer, as a receive does. Default: anybody's. */
+  from?: Peer
   /** Longest message that is taken whole; of a longer one the rest is lost. Default 65,536; 0 to 2^53 - 1. */
   maxBytes?: Integer
   /** Receives posted and messages taken ahead of whoever reads them, together. Default 16; 1 to 65,536. */
@@ -210,8 +233,17 @@ export interface Received {
   messageBytes: number
   /** The sender's tag; a bigint only when a foreign peer sent one above 2^53 - 1. */
   tag: number | bigint
-  /** The address that the sender's connection comes from, as `host:port`; endpoints of one context share connections. */
+  /**
+   * The address that the sender's connection comes from, as `host:port`: for a log. It is not where the sender listens, and
+   * another one after a reconnect. Every endpoint sends by a connection of its own.
+   */
   from: string
+  /**
+   * The sender, where it is an open peer of the endpoint that received: for an answer. Missing when this side has not
+   * connected to it, when it was started anew and has not been asked since ({@link Peer.refresh}), and on the legacy wire,
+   * which does not say who sends.
+   */
+  peer?: Peer
   /** Whether the message was longer than the target. */
   truncated: boolean
   /** The bytes stored, as a view over the target. */

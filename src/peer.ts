@@ -36,6 +36,7 @@ import type {
   Wire,
   WriteOptions,
 } from './options.js'
+import type { Peers } from './peers.js'
 import { prepareBatch, type PreparedBatch } from './prepared.js'
 import { MemoryRegion } from './region.js'
 import { Remote } from './remote.js'
@@ -53,8 +54,11 @@ export let makePeer: (
   port: number,
   wire: Wire,
   regions: Map<string, RegionInfo>,
-  text: string | undefined
+  text: string | undefined,
+  peers: Peers
 ) => Peer
+/** What is known of a peer. */
+export let remoteOf: (peer: Peer) => Remote
 
 /** Cancels `future` when `signal` fires. */
 function followed<F extends TransferFuture<unknown>>(future: F, signal: AbortSignal | undefined): F {
@@ -365,13 +369,15 @@ export class Peer {
   }
 
   /**
-   * Ends every operation of this peer with `ERR_CLOSED`. Its connections close with the last peer of the context that has
-   * this address: operations of the others go on. Calling it again gives the same promise.
+   * Ends every operation of this peer with `ERR_CLOSED`, receives for its messages among them. Its connections close with
+   * the last peer of the context that has this address, that of its messages with the last peer of the endpoint that has
+   * it: operations of the others go on. Calling it again gives the same promise.
    */
   close(): Promise<void> {
-    return this.#remote.lifetime.end((handle) =>
-      new Call<void>((op) => native.closePeer(attached(), op, handle), nothing).wait()
-    )
+    return this.#remote.lifetime.end((handle) => {
+      this.#remote.leave()
+      return new Call<void>((op) => native.closePeer(attached(), op, handle), nothing).wait()
+    })
   }
 
   /** {@link close}. */
@@ -380,11 +386,13 @@ export class Peer {
   }
 
   static {
-    makePeer = (handle, owner, host, port, wire, regions, text) => {
+    makePeer = (handle, owner, host, port, wire, regions, text, peers) => {
       const label = `${host.includes(':') ? `[${host}]` : host}:${port}`
-      const remote = new Remote(new Lifetime(handle, 'peer', owner), label, wire === 'native', regions)
+      const remote = new Remote(new Lifetime(handle, 'peer', owner), label, wire === 'native', regions, peers)
+      remote.peer = new Peer(host, port, wire, remote)
       if (text !== undefined) remote.adopt(text)
-      return new Peer(host, port, wire, remote)
+      return remote.peer
     }
+    remoteOf = (peer) => peer.#remote
   }
 }

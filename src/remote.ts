@@ -1,7 +1,11 @@
 import { MemlaneError } from './errors.js'
+import { attached } from './completions.js'
 import { describedInfo } from './info.js'
 import type { Lifetime } from './lifetime.js'
+import { native } from './native.js'
 import type { RegionInfo } from './options.js'
+import type { Peer } from './peer.js'
+import type { Peers } from './peers.js'
 
 /** What is known of a peer: its handle, how it is spoken with, and its regions as it last described them. */
 export class Remote {
@@ -10,14 +14,21 @@ export class Remote {
   readonly label: string
   /** Whether the peer answers DESCRIBE. */
   readonly describes: boolean
+  /** The peers of the endpoint that it belongs to. */
+  readonly peers: Peers
+  /** What the user has of it. */
+  peer: Peer | undefined = undefined
   regions: Map<string, RegionInfo>
+  /** Which start of its endpoint it last was; those that are not asked do not say. */
+  instance: string | undefined = undefined
   #text: string | undefined = undefined
 
-  constructor(lifetime: Lifetime, label: string, describes: boolean, regions: Map<string, RegionInfo>) {
+  constructor(lifetime: Lifetime, label: string, describes: boolean, regions: Map<string, RegionInfo>, peers: Peers) {
     this.lifetime = lifetime
     this.label = label
     this.describes = describes
     this.regions = regions
+    this.peers = peers
   }
 
   /** The error for a name that the peer has no region of. */
@@ -35,7 +46,20 @@ export class Remote {
   /** Takes over what the peer said about itself. The map is replaced, so that whoever holds the old one is not surprised. */
   adopt(text: string): void {
     if (text === this.#text) return
-    this.regions = describedInfo(text, this.label).regions
+    const { regions, instance } = describedInfo(text, this.label)
+    this.regions = regions
     this.#text = text
+    if (instance !== this.instance && !this.lifetime.closed) this.#become(instance)
+  }
+
+  /** Its messages are nobody's any more. */
+  leave(): void {
+    this.peers.move(this, this.instance, undefined)
+  }
+
+  #become(instance: string | undefined): void {
+    this.peers.move(this, this.instance, instance)
+    this.instance = instance
+    if (instance !== undefined) native.identify(attached(), this.lifetime.use(), instance)
   }
 }

@@ -2,7 +2,7 @@
 
 use crate::{context::random, error::Error};
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
@@ -42,7 +42,10 @@ pub(crate) struct Attempt {
     number: u64,
 }
 
-enum Turn {
+/// The wait for the time to dial.
+pub(crate) type Turn = Pin<Box<dyn Future<Output = Result<Attempt, Error>> + Send>>;
+
+enum Next {
     Now(u64),
     At(Instant),
 }
@@ -51,21 +54,25 @@ impl Backoff {
     /// Resolves when it is time to dial: at once, unless the last dial failed.
     ///
     /// # Errors
-    /// That of an attempt which began while this one waited: the peer was asked on its behalf.
-    pub(crate) async fn turn(self: Arc<Self>) -> Result<Attempt, Error> {
+    /// That of an attempt which began after this call: the peer was asked on its behalf.
+    pub(crate) fn turn(self: &Arc<Self>) -> Turn {
         let since = self.state.lock().begun;
+        Box::pin(Arc::clone(self).wait(since))
+    }
+
+    async fn wait(self: Arc<Self>, since: u64) -> Result<Attempt, Error> {
         loop {
             // Before the look at the state: a change after it is not missed.
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let turn = self.state.lock().turn(since, Instant::now())?;
-            match turn {
-                Turn::Now(number) => {
+            let next = self.state.lock().next(since, Instant::now())?;
+            match next {
+                Next::Now(number) => {
                     let backoff = Arc::clone(&self);
                     return Ok(Attempt { backoff, number });
                 }
-                Turn::At(then) => {
+                Next::At(then) => {
                     let _ = timeout_at(then, changed).await;
                 }
             }
@@ -74,21 +81,21 @@ impl Backoff {
 }
 
 impl State {
-    fn turn(&mut self, since: u64, now: Instant) -> Result<Turn, Error> {
+    fn next(&mut self, since: u64, now: Instant) -> Result<Next, Error> {
         if let Some((number, error)) = &self.failed
             && *number > since
         {
             return Err(error.clone());
         }
         if let Some(then) = self.not_before.filter(|then| *then > now) {
-            return Ok(Turn::At(then));
+            return Ok(Next::At(then));
         }
         if self.failures > 0 {
             // The others wait for this attempt, but not for longer than for one that has failed.
             self.not_before = Some(now + pause(self.failures));
         }
         self.begun += 1;
-        Ok(Turn::Now(self.begun))
+        Ok(Next::Now(self.begun))
     }
 }
 
@@ -141,7 +148,7 @@ mod tests {
     }
 
     async fn turn(backoff: &Arc<Backoff>) -> Attempt {
-        Arc::clone(backoff).turn().await.unwrap()
+        backoff.turn().await.unwrap()
     }
 
     /// How long the next attempt has to wait for its turn.
@@ -153,7 +160,7 @@ mod tests {
 
     /// A lane that waits for its turn from now on.
     async fn waiting(backoff: &Arc<Backoff>) -> JoinHandle<Result<Attempt, Error>> {
-        let waiting = tokio::spawn(Arc::clone(backoff).turn());
+        let waiting = tokio::spawn(backoff.turn());
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         waiting

@@ -214,6 +214,11 @@ impl Endpoint {
         self.target.receives.identify(&peer.sender, instance);
     }
 
+    /// One of the peers is being closed: receives for its messages end with `ERR_CLOSED`.
+    pub fn receive_no_more_from(&self, peer: &Peer) {
+        self.target.receives.leave(&peer.sender);
+    }
+
     /// Takes a receive back; false when its message is coming in already.
     pub fn cancel_recv(&self, key: &OperationKey) -> bool {
         self.target.receives.cancel(key)

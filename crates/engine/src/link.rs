@@ -246,6 +246,7 @@ impl Link {
             mode: self.destination.mode,
             preface: preface(endpoint.unwrap_or(context.instance))?,
             bulk: bulk.map(BulkQueue::join),
+            turn: self.backoff.turn(),
             backoff: Arc::clone(&self.backoff),
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),

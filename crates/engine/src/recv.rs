@@ -160,6 +160,10 @@ impl Receives {
             drop(state);
             return posted.fail_revoked();
         }
+        if posted.is_from_nobody() {
+            drop(state);
+            return posted.fail_from_nobody();
+        }
         match self.find(&mut state, posted) {
             Found::Nothing(posted) => match place {
                 Place::Back => state.posted.push_back(posted),

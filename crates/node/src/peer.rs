@@ -82,13 +82,16 @@ pub fn identify(attachment: u32, peer: f64, instance: String) {
     });
 }
 
-/// Closes a peer; its open operations end with `ERR_CLOSED`.
+/// Closes a peer; its open operations, and receives for its messages, end with `ERR_CLOSED`.
 #[napi(catch_unwind)]
 pub fn close_peer(attachment: u32, operation: f64, peer: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "close");
         match attachment.peers.remove(peer) {
-            Some(connected) => connected.peer.close(ticket),
+            Some(connected) => {
+                connected.owner.receive_no_more_from(&connected.peer);
+                connected.peer.close(ticket);
+            }
             None => ticket.complete(Ok(Done::Nothing)),
         }
     });

@@ -15,7 +15,7 @@ mod redial;
 mod write;
 
 use crate::{
-    backoff::{Attempt, Backoff},
+    backoff::{Attempt, Backoff, Turn},
     config::Limits,
     error::{Error, ErrorKind},
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
@@ -73,7 +73,9 @@ pub(crate) struct LaneParts {
     pub(crate) preface: Preface,
     /// For a lane that carries large operations.
     pub(crate) bulk: Option<Membership>,
-    /// What it shares with the other lanes of its link: when to dial.
+    /// Until it is time to dial.
+    pub(crate) turn: Turn,
+    /// What it shares with the other lanes of its link: when to dial again.
     pub(crate) backoff: Arc<Backoff>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
@@ -83,9 +85,6 @@ enum Link<T> {
     Dialling(Dial<T>),
     Up(T),
 }
-
-/// The wait for the time to dial.
-type Turn = Pin<Box<dyn Future<Output = Result<Attempt, Error>> + Send>>;
 
 /// One dialled connection, to be spawned. It ends when the connection does and nothing is left that may go by another one;
 /// all its operations have ended then.
@@ -143,6 +142,7 @@ impl<T: Transport> Lane<T> {
             mode,
             preface,
             bulk,
+            turn,
             backoff,
             limits,
             stats,
@@ -153,7 +153,7 @@ impl<T: Transport> Lane<T> {
             taken: Vec::new(),
             link: Link::Dialling(dialler()),
             dialler,
-            turn: Some(Box::pin(Arc::clone(&backoff).turn())),
+            turn: Some(turn),
             backoff,
             attempt: None,
             mode,

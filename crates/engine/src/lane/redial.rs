@@ -13,7 +13,6 @@ use crate::{
     io::{RecvBuffer, SendQueue, Transport},
 };
 use memlane_wire::Opcode;
-use std::sync::Arc;
 use tokio::time::Instant;
 
 impl<T: Transport> Lane<T> {
@@ -32,7 +31,7 @@ impl<T: Transport> Lane<T> {
             // Connected, and never answered.
             attempt.failed(error);
         }
-        self.turn = Some(Box::pin(Arc::clone(&self.backoff).turn()));
+        self.turn = Some(self.backoff.turn());
         // The old connection goes with this.
         self.link = Link::Dialling((self.dialler)());
         self.incoming = Incoming::first(self.mode);

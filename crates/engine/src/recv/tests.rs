@@ -200,3 +200,158 @@ async fn a_receive_that_was_given_up_while_its_message_came_in_takes_no_other() 
     assert_eq!(tag_of(too_late).await, 9);
     assert!(!f.receives.cancel(&key));
 }
+
+fn whom(f: &Fixture, instance: u8) -> Arc<Whom> {
+    let whom = Arc::new(Whom::default());
+    f.receives.identify(&whom, [instance; 16]);
+    whom
+}
+
+impl Fixture {
+    /// The same endpoint, as it hears of another peer.
+    fn sender(&self, instance: Option<u8>) -> Sender {
+        Sender {
+            instance: instance.map(|byte| [byte; 16]),
+            ..self.sender.clone()
+        }
+    }
+
+    fn post_from(&self, whom: &Arc<Whom>, tag: Option<u64>) -> (Ended, OperationKey) {
+        let (ticket, sink, ended) = channel::ticket("recv");
+        self.receives.post(Posted {
+            ticket,
+            into: span(8),
+            tag,
+            from: Some(Arc::clone(whom)),
+            exact: false,
+        });
+        (ended, OperationKey::new(sink, 0))
+    }
+
+    /// A message of that peer that is complete at once; where no receive takes it, it is kept.
+    fn message_of(&self, instance: Option<u8>, tag: u64) {
+        let sender = self.sender(instance);
+        match self.receives.arrive(tag, 1, &sender) {
+            Arrival::Matched(posted) => {
+                self.receives.complete(posted, tag, 1, &sender.from, sender.instance);
+            }
+            Arrival::Keep(key) => {
+                let deadline = Instant::now() + Duration::from_secs(5);
+                self.receives.filled(key, span(1), deadline);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Instance and tag of the message that a receive ended with.
+async fn origin_of(ended: Ended) -> (Option<u8>, u64) {
+    match ended.wait().await.unwrap() {
+        Done::Message(message) => (message.instance.map(|instance| instance[0]), message.tag),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_receive_from_one_peer_takes_its_messages_alone_in_order_and_with_a_tag() {
+    let f = fixture(Limits::default());
+    let (one, two) = (whom(&f, 1), whom(&f, 2));
+    // One that has not said who it is: nobody is meant by that, not even who does not say so either.
+    let (_never, _) = f.post_from(&Arc::default(), None);
+    let (first, _) = f.post_from(&one, None);
+    let (tagged, _) = f.post_from(&two, Some(9));
+    let (second, _) = f.post_from(&one, None);
+    let (any, _) = f.post(8, None);
+    // The legacy wire does not say who it is; a peer with another tag is not meant either.
+    f.message_of(None, 9);
+    f.message_of(Some(2), 5);
+    for (sender, tag) in [(Some(1), 10), (Some(2), 9), (Some(1), 11)] {
+        f.message_of(sender, tag);
+    }
+    assert_eq!(origin_of(any).await, (None, 9));
+    assert_eq!(origin_of(first).await, (Some(1), 10));
+    assert_eq!(origin_of(second).await, (Some(1), 11));
+    assert_eq!(origin_of(tagged).await, (Some(2), 9));
+    // What was kept is found by its sender too.
+    f.message_of(Some(1), 6);
+    assert_eq!(origin_of(f.post_from(&one, None).0).await, (Some(1), 6));
+    assert_eq!(origin_of(f.post_from(&two, None).0).await, (Some(2), 5));
+}
+
+#[tokio::test]
+async fn a_parked_message_is_granted_to_the_receive_from_its_sender_alone() {
+    let f = fixture(Limits {
+        max_unexpected_messages: 0,
+        ..Limits::default()
+    });
+    let Arrival::Park(parked) = f.receives.arrive(1, 4, &f.sender(Some(2))) else {
+        panic!()
+    };
+    let (_waiting, key) = f.post_from(&whom(&f, 1), None);
+    assert!(f.events().is_empty());
+    assert!(f.receives.cancel(&key));
+    let (_ended, _) = f.post_from(&whom(&f, 2), None);
+    assert!(matches!(f.events()[..], [Event::Grant(key, _)] if key == parked));
+}
+
+#[tokio::test]
+async fn receives_from_a_restarted_peer_go_on_with_its_new_instance_in_their_order() {
+    let f = fixture(Limits::default());
+    let peer = whom(&f, 1);
+    let (first, _) = f.post_from(&peer, None);
+    let (second, _) = f.post_from(&peer, None);
+    let (third, _) = f.post_from(&peer, None);
+    // Its last message is cut off, and what it sends after its restart is nobody's yet.
+    let Arrival::Matched(cut_off) = f.receives.arrive(0, 4, &f.sender(Some(1))) else {
+        panic!()
+    };
+    f.message_of(Some(3), 30);
+    f.message_of(Some(3), 31);
+    assert!(f.events().is_empty(), "both are kept");
+    f.receives.identify(&peer, [3; 16]);
+    assert_eq!(origin_of(second).await, (Some(3), 30));
+    assert_eq!(origin_of(third).await, (Some(3), 31));
+    f.receives.put_back(cut_off);
+    f.message_of(Some(1), 10);
+    f.message_of(Some(3), 32);
+    assert_eq!(origin_of(first).await, (Some(3), 32));
+    assert_eq!(origin_of(f.post_from(&whom(&f, 1), None).0).await, (Some(1), 10));
+}
+
+#[tokio::test]
+async fn a_new_instance_leaves_the_order_of_other_receives_as_it_was() {
+    let f = fixture(Limits::default());
+    let peer = whom(&f, 1);
+    let (theirs, _) = f.post_from(&peer, None);
+    let (any, _) = f.post(8, None);
+    f.receives.identify(&peer, [3; 16]);
+    f.message_of(Some(3), 30);
+    f.message_of(Some(3), 31);
+    assert_eq!(origin_of(theirs).await, (Some(3), 30));
+    assert_eq!(origin_of(any).await, (Some(3), 31));
+}
+
+#[tokio::test]
+async fn closing_a_peer_ends_the_receives_from_it_and_no_others() {
+    let f = fixture(Limits::default());
+    let (peer, other) = (whom(&f, 1), whom(&f, 2));
+    let (filling, _) = f.post_from(&peer, None);
+    let Arrival::Matched(matched) = f.receives.arrive(1, 4, &f.sender(Some(1))) else {
+        panic!()
+    };
+    let Arrival::Keep(_) = f.receives.arrive(2, 4, &f.sender(Some(1))) else {
+        panic!()
+    };
+    let (claims, _) = f.post_from(&peer, None);
+    let (posted, _) = f.post_from(&peer, None);
+    let (others, _) = f.post_from(&other, None);
+    f.receives.leave(&peer);
+    for ended in [claims, posted, f.post_from(&peer, None).0] {
+        assert_eq!(ended.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+    // Its message is cut off: nobody would ever end it.
+    f.receives.put_back(matched);
+    assert_eq!(filling.wait().await.unwrap_err().kind(), ErrorKind::Closed);
+    f.message_of(Some(2), 7);
+    assert_eq!(origin_of(others).await, (Some(2), 7));
+}

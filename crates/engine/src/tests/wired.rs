@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::{
+    backoff::Backoff,
     error::{Error, ErrorKind},
     io::{
         Transport,
@@ -70,12 +71,14 @@ pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Ar
     let initiator = Target::new(Arc::default()).unwrap();
     let commands = Arc::new(Mailbox::default());
     bulk.mates().add(&commands);
+    let backoff = Arc::new(Backoff::default());
     let parts = LaneParts {
         commands: Arc::clone(&commands),
         mode,
         preface: initiator.preface().unwrap(),
         bulk: Some(bulk.join()),
-        backoff: Arc::default(),
+        turn: backoff.turn(),
+        backoff,
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
     };
