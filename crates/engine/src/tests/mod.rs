@@ -1,5 +1,6 @@
 //! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
 
+mod closing;
 mod fence;
 mod giving_up;
 mod links;
@@ -8,4 +9,5 @@ mod pipe;
 mod redial;
 mod support;
 mod tcp;
+mod unexpected;
 mod wired;
