@@ -781,6 +781,7 @@ module.exports = nativeBinding
 module.exports.alloc = nativeBinding.alloc
 module.exports.attach = nativeBinding.attach
 module.exports.cancel = nativeBinding.cancel
+module.exports.cancelReceive = nativeBinding.cancelReceive
 module.exports.closeContext = nativeBinding.closeContext
 module.exports.closeEndpoint = nativeBinding.closeEndpoint
 module.exports.closePeer = nativeBinding.closePeer

@@ -11,8 +11,15 @@ export const ANY_TAG = -1
 
 /** A message under way; its result is the number of bytes sent. */
 export class Send extends Operation<number> {
+  readonly #peer: number
+
+  private constructor(peer: number) {
+    super()
+    this.#peer = peer
+  }
+
   static bytes(peer: number, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
-    const send = new Send()
+    const send = new Send(peer)
     native.sendBytes(attached(), begin(send), peer, bytes, tag, timeoutMs)
     return send
   }
@@ -25,10 +32,14 @@ export class Send extends Operation<number> {
     tag: number,
     timeoutMs: number
   ): Send {
-    const send = new Send()
+    const send = new Send(peer)
     const handle = regionHandle(region)
     native.sendRegion(attached(), begin(send), peer, handle, offset, length, tag, timeoutMs)
     return send
+  }
+
+  protected override get peer(): number {
+    return this.#peer
   }
 
   protected override succeeded(_op: number, value: number): void {
@@ -37,6 +48,17 @@ export class Send extends Operation<number> {
 }
 
 abstract class Receive extends Operation<Received> {
+  readonly #endpoint: number
+
+  protected constructor(endpoint: number) {
+    super()
+    this.#endpoint = endpoint
+  }
+
+  override giveUp(op: number): void {
+    native.cancelReceive(attached(), op, this.#endpoint)
+  }
+
   protected override succeeded(op: number, value: number): void {
     const { messageBytes = value, tag = 0, from = '', truncated = false } = native.detail(attached(), op)
     fulfil(this, { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) })
@@ -57,7 +79,7 @@ export class RegionReceive extends Receive {
     tag: number,
     exactSize: boolean
   ) {
-    super()
+    super(endpoint)
     const handle = regionHandle(region)
     // Made now: the region may be closed when the message is there.
     this.#target = regionBytes(region, offset, length)
@@ -74,7 +96,7 @@ export class ViewReceive extends Receive {
   readonly #view: Uint8Array
 
   constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean) {
-    super()
+    super(endpoint)
     this.#view = view
     native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize)
   }
@@ -88,7 +110,7 @@ export class ViewReceive extends Receive {
 /** A receive whose message gets memory of its own, as much as it has bytes. */
 export class OwnedReceive extends Receive {
   constructor(endpoint: number, maxBytes: number, tag: number) {
-    super()
+    super(endpoint)
     native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false)
   }
 
