@@ -13,6 +13,7 @@ export type {
   AllocOptions,
   Assignment,
   BatchOptions,
+  CloseOptions,
   ConnectOptions,
   DescriptorOptions,
   DescriptorRegions,

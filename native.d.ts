@@ -43,20 +43,32 @@ export interface Attached {
   records: ArrayBuffer
 }
 
-/** Asks for the operation to end early. Its record still comes, with `ERR_ABORTED` unless it had ended before. */
-export declare function cancel(attachment: number, operation: number): void
+/**
+ * Asks for the operation to end early: with the peer of that handle, which it was issued to; below zero with every peer. Its
+ * record still comes, with `ERR_ABORTED` unless it had ended before.
+ */
+export declare function cancel(attachment: number, operation: number, peer: number): void
+
+/** The same for a receive, with the endpoint that it was posted to. */
+export declare function cancelReceive(attachment: number, operation: number, endpoint: number): void
 
 /** Lets go of a context; its endpoints keep it as long as they need it. */
 export declare function closeContext(attachment: number, context: number): void
 
-/** Closes an endpoint with all that belongs to it. */
-export declare function closeEndpoint(attachment: number, operation: number, endpoint: number): void
+/**
+ * Closes an endpoint with all that belongs to it; running work of peers has so many milliseconds, below zero what the limits
+ * say.
+ */
+export declare function closeEndpoint(attachment: number, operation: number, endpoint: number, drainMs: number): void
 
 /** Closes a peer; its open operations, and receives for its messages, end with `ERR_CLOSED`. */
 export declare function closePeer(attachment: number, operation: number, peer: number): void
 
-/** Closes a region; the operation ends when no peer will touch it any more. */
-export declare function closeRegion(attachment: number, operation: number, region: number): void
+/**
+ * Closes a region; the operation ends when no peer will touch it any more. What is running has so many milliseconds, below
+ * zero what the limits say.
+ */
+export declare function closeRegion(attachment: number, operation: number, region: number, drainMs: number): void
 
 /**
  * Makes a peer and dials it; its handle. The operation ends when it has answered: on the native wire with its endpoint

@@ -783,6 +783,7 @@ module.exports.advertise = nativeBinding.advertise
 module.exports.alloc = nativeBinding.alloc
 module.exports.attach = nativeBinding.attach
 module.exports.cancel = nativeBinding.cancel
+module.exports.cancelReceive = nativeBinding.cancelReceive
 module.exports.closeContext = nativeBinding.closeContext
 module.exports.closeEndpoint = nativeBinding.closeEndpoint
 module.exports.closePeer = nativeBinding.closePeer

@@ -12,6 +12,8 @@ const FIELDS = 4
 export interface Completion {
   /** `op` is free for another operation from now on: fetch its detail, failure or bytes before issuing one. */
   complete(op: number, state: number, value: number): void
+  /** Asks the engine to end `op` early; its record still comes. */
+  giveUp(op: number): void
 }
 
 const slots: (Completion | undefined)[] = []
@@ -50,6 +52,11 @@ export function retract(op: number): void {
   slots[op] = undefined
   free.push(op)
   if (--pending === 0) keepAlive.unref()
+}
+
+/** Asks the engine to end the operation of a slot early. */
+export function giveUp(op: number): void {
+  slots[op]?.giveUp(op)
 }
 
 /** Completes what the engine has ended, at most one turn's worth; the rest follows by `setImmediate`. */

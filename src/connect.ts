@@ -47,6 +47,10 @@ export class Connect extends Operation<Peer> {
     this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy', timeoutMs)
   }
 
+  protected override get peer(): number {
+    return this.#handle
+  }
+
   protected override succeeded(op: number): void {
     const { host, port, wire, regions } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined

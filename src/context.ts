@@ -1,15 +1,15 @@
 import { checkKeys } from './arguments.js'
 import { attached } from './completions.js'
 import { Lifetime } from './lifetime.js'
-import { checkLimits, limitNames } from './limits.js'
+import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js'
 import { native } from './native.js'
 import { Call, nothing } from './operation.js'
-import type { Limits } from './options.js'
+import type { CloseOptions, Limits } from './options.js'
 
 /** A new endpoint of `context`; without one, of a context of its own where limits are set, else of the process's own. */
 export let makeEndpoint: (context: TcpContext | undefined, limits: Record<string, number>) => Lifetime
 /** Closes an endpoint that {@link makeEndpoint} made. */
-export let endEndpoint: (endpoint: Lifetime, context: TcpContext | undefined) => Promise<void>
+export let endEndpoint: (endpoint: Lifetime, context: TcpContext | undefined, drainMs?: number) => Promise<void>
 
 /** The handle of the context that everybody in this process shares who asks for none of his own. */
 let shared: number | undefined
@@ -45,11 +45,14 @@ export class TcpContext {
 
   /**
    * Closes every endpoint of the context, as their own `close` does, then the context. No endpoint can be made of it from
-   * the call on. Calling it again gives the same promise.
+   * the call on. Calling it again gives the same promise; the options of the first call hold.
+   *
+   * @throws `TypeError` or `RangeError` for wrong options, also when it is closing already
    */
-  close(): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = checkDrain(options)
     return this.#lifetime.end(async (handle) => {
-      await Promise.all([...this.#endpoints].map((endpoint) => endEndpoint(endpoint, this)))
+      await Promise.all([...this.#endpoints].map((endpoint) => endEndpoint(endpoint, this, drainMs)))
       native.closeContext(attached(), handle)
     })
   }
@@ -66,9 +69,9 @@ export class TcpContext {
       context.#endpoints.add(endpoint)
       return endpoint
     }
-    endEndpoint = (endpoint, context) =>
+    endEndpoint = (endpoint, context, drainMs = DRAIN_BY_LIMIT) =>
       endpoint.end(async (handle) => {
-        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing).wait()
+        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle, drainMs), nothing).wait()
         if (context !== undefined) context.#endpoints.delete(endpoint)
       })
   }

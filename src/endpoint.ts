@@ -25,13 +25,14 @@ import { abortedError, fromFailure, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { ACCESS, parseAdvertised } from './info.js'
 import { Lifetime } from './lifetime.js'
-import { checkLimits, limitNames } from './limits.js'
+import { checkDrain, checkLimits, limitNames } from './limits.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
 import { native } from './native.js'
 import { Call, Settled } from './operation.js'
 import type {
   AllocOptions,
+  CloseOptions,
   ConnectOptions,
   EndpointInfo,
   EndpointStats,
@@ -235,11 +236,15 @@ export class TcpEndpoint {
   }
 
   /**
-   * Ends it: listens no more, fails what is pending with `ERR_CLOSED`, closes peers and regions. Once this resolves, no peer
-   * touches its regions again. Calling it again gives the same promise.
+   * Ends it: listens no more, fails what is pending with `ERR_CLOSED`, closes peers and regions. Bodies that peers are sending
+   * and answers that they are reading may get there within `drainMs`, nothing new is taken; then connections are cut. It
+   * resolves within `drainMs` and a second, also when a peer hangs. Once this resolves, no peer touches its regions again.
+   * Calling it again gives the same promise; the options of the first call hold.
+   *
+   * @throws `TypeError` or `RangeError` for wrong options, also when it is closing already
    */
-  close(): Promise<void> {
-    return endEndpoint(this.#lifetime, this.#context)
+  close(options: CloseOptions = {}): Promise<void> {
+    return endEndpoint(this.#lifetime, this.#context, checkDrain(options))
   }
 
   /** {@link close}. */

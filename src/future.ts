@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { checkSeconds } from './arguments.js'
-import { admit, attached, drain, retract, type Completion } from './completions.js'
+import { admit, attached, drain, giveUp, retract, type Completion } from './completions.js'
 import { MemlaneError } from './errors.js'
 import { native } from './native.js'
 
@@ -206,7 +206,7 @@ export abstract class TransferFuture<T> implements Promise<T> {
   cancel(): void {
     if (this.#state !== PENDING || this.#cancelled) return
     this.#cancelled = true
-    native.cancel(attached(), this.#operation)
+    giveUp(this.#operation)
   }
 
   #settle(state: number, result: T | Error): void {

@@ -17,6 +17,11 @@ export class Lifetime {
     return this.#closing !== undefined || this.#owner?.closed === true
   }
 
+  /** The handle, which the engine may know no more. */
+  get handle(): number {
+    return this.#handle
+  }
+
   /** The handle, or `ERR_CLOSED`. */
   use(): number {
     if (this.#closing !== undefined || this.#owner?.closed === true) throw closedError(this.#what)

@@ -1,6 +1,6 @@
-import { integer } from './arguments.js'
+import { checkKeys, integer } from './arguments.js'
 import { native, type LimitRow } from './native.js'
-import type { Limits } from './options.js'
+import type { CloseOptions, Limits } from './options.js'
 
 let table: LimitRow[] | undefined
 
@@ -29,4 +29,14 @@ export function checkLimits(options: Limits): Record<string, number> {
     if (value !== undefined) limits[name] = integer(value, name, least, most, unit(name))
   }
   return limits
+}
+
+/** What the limit `drainMs` says, to the engine. */
+export const DRAIN_BY_LIMIT = -1
+
+/** The time that options of a `close` give to running work, in the range of the limit of that name. */
+export function checkDrain(options: CloseOptions): number {
+  checkKeys(options, ['drainMs'])
+  const { drainMs } = options
+  return drainMs === undefined ? DRAIN_BY_LIMIT : (checkLimits({ drainMs }).drainMs as number)
 }

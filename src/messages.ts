@@ -12,8 +12,15 @@ export const ANY_TAG = -1
 
 /** A message under way; its result is the number of bytes sent. */
 export class Send extends Operation<number> {
+  readonly #peer: number
+
+  private constructor(peer: number) {
+    super()
+    this.#peer = peer
+  }
+
   static bytes(peer: number, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
-    const send = new Send()
+    const send = new Send(peer)
     native.sendBytes(attached(), begin(send), peer, bytes, tag, timeoutMs)
     return send
   }
@@ -26,10 +33,14 @@ export class Send extends Operation<number> {
     tag: number,
     timeoutMs: number
   ): Send {
-    const send = new Send()
+    const send = new Send(peer)
     const handle = regionHandle(region)
     native.sendRegion(attached(), begin(send), peer, handle, offset, length, tag, timeoutMs)
     return send
+  }
+
+  protected override get peer(): number {
+    return this.#peer
   }
 
   protected override succeeded(_op: number, value: number): void {
@@ -38,11 +49,17 @@ export class Send extends Operation<number> {
 }
 
 abstract class Receive extends Operation<Received> {
+  readonly #endpoint: number
   readonly #peers: Peers
 
-  constructor(peers: Peers) {
+  protected constructor(endpoint: number, peers: Peers) {
     super()
+    this.#endpoint = endpoint
     this.#peers = peers
+  }
+
+  override giveUp(op: number): void {
+    native.cancelReceive(attached(), op, this.#endpoint)
   }
 
   protected override succeeded(op: number, value: number): void {
@@ -70,7 +87,7 @@ export class RegionReceive extends Receive {
     peers: Peers,
     from: number
   ) {
-    super(peers)
+    super(endpoint, peers)
     const handle = regionHandle(region)
     // Made now: the region may be closed when the message is there.
     this.#target = regionBytes(region, offset, length)
@@ -87,7 +104,7 @@ export class ViewReceive extends Receive {
   readonly #view: Uint8Array
 
   constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean, peers: Peers, from: number) {
-    super(peers)
+    super(endpoint, peers)
     this.#view = view
     native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize, from)
   }
@@ -101,7 +118,7 @@ export class ViewReceive extends Receive {
 /** A receive whose message gets memory of its own, as much as it has bytes. */
 export class OwnedReceive extends Receive {
   constructor(endpoint: number, maxBytes: number, tag: number, peers: Peers, from: number) {
-    super(peers)
+    super(endpoint, peers)
     native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false, from)
   }
 

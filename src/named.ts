@@ -27,6 +27,10 @@ export abstract class NamedOperation<T> extends Operation<T> {
     this.#operation = operation
   }
 
+  protected override get peer(): number {
+    return this.remote.lifetime.handle
+  }
+
   /** Looks the names up again and issues the operation: the peer has described itself. Throws when one is still missing. */
   protected abstract resume(): void
   protected abstract finished(op: number, value: number): void

@@ -70,7 +70,8 @@ export interface Native {
   advertise(at: number, endpoint: number, host: string, port?: number): void
   address(at: number, endpoint: number): { host: string; port: number } | null
   endpointInfo(at: number, endpoint: number): string | null
-  closeEndpoint(at: number, op: number, endpoint: number): void
+  /** `drainMs` below 0 is what the limits say. */
+  closeEndpoint(at: number, op: number, endpoint: number, drainMs: number): void
   stats(at: number, endpoint: number): string | null
 
   alloc(
@@ -82,7 +83,8 @@ export interface Native {
   ): { handle: number; address: number; failure?: Failure }
   regionBuffer(at: number, region: number): ArrayBuffer
   copyOut(at: number, region: number, offset: number, into: Uint8Array): void
-  closeRegion(at: number, op: number, region: number): void
+  /** `drainMs` as for `closeEndpoint`. */
+  closeRegion(at: number, op: number, region: number, drainMs: number): void
 
   connect(
     at: number,
@@ -163,7 +165,9 @@ export interface Native {
   take(at: number, op: number): ArrayBuffer
   takeInto(at: number, op: number, view: Uint8Array): number
   discard(at: number, op: number): void
-  cancel(at: number, op: number): void
+  /** `peer` is the one that `op` was issued to; below 0 all of them are asked. */
+  cancel(at: number, op: number, peer: number): void
+  cancelReceive(at: number, op: number, endpoint: number): void
   waitSync(at: number, op: number, milliseconds: number): boolean
 }
 

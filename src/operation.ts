@@ -3,8 +3,20 @@ import { fromFailure, type MemlaneErrorInit } from './errors.js'
 import { abortReason, begin, fail, fulfil, TransferFuture, withdraw } from './future.js'
 import { native, type Failure } from './native.js'
 
+/** Whichever it was issued to: all are asked when it is cancelled. */
+const ANY_PEER = -1
+
 /** A future with its side to the engine: issues itself, and makes its result of the record that comes back. */
 export abstract class Operation<T> extends TransferFuture<T> implements Completion {
+  giveUp(op: number): void {
+    native.cancel(attached(), op, this.peer)
+  }
+
+  /** Handle of the peer that it is issued to. */
+  protected get peer(): number {
+    return ANY_PEER
+  }
+
   complete(op: number, state: number, value: number): void {
     if (state === FAILED) {
       this.failed(native.failure(attached(), op))
@@ -33,10 +45,12 @@ export abstract class Operation<T> extends TransferFuture<T> implements Completi
 /** An operation off the hot path: `issue` hands it over, `finish` makes its result. */
 export class Call<T> extends Operation<T> {
   readonly #finish: (op: number, value: number) => T
+  readonly #peer: number
 
-  constructor(issue: (op: number) => void, finish: (op: number, value: number) => T) {
+  constructor(issue: (op: number) => void, finish: (op: number, value: number) => T, peer = ANY_PEER) {
     super()
     this.#finish = finish
+    this.#peer = peer
     const op = begin(this)
     try {
       issue(op)
@@ -44,6 +58,10 @@ export class Call<T> extends Operation<T> {
       withdraw(this)
       throw error
     }
+  }
+
+  protected override get peer(): number {
+    return this.#peer
   }
 
   protected override succeeded(op: number, value: number): void {

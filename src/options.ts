@@ -31,7 +31,7 @@ export interface Limits {
   maxUnexpectedBytes?: Integer
   /** Number of such messages. Default 64; 0 to 1,048,576. */
   maxUnexpectedMessages?: Integer
-  /** How long such a message waits for its receive. Default 5,000 ms; 1 ms to a day. */
+  /** How long such a message waits for its receive, from its first byte on. Default 5,000 ms; 1 ms to a day. */
   unexpectedTimeoutMs?: Integer
   /** Resolving a name and connecting, together. Default 5,000 ms; 1 ms to a day. */
   connectTimeoutMs?: Integer
@@ -75,6 +75,15 @@ export interface ListenOptions extends Limits {
    * the info has the one that it listens on. `endpoint.host` and `endpoint.port` stay what they are. Default: neither.
    */
   advertise?: string
+}
+
+/** Options of the `close` of endpoints, contexts and regions. */
+export interface CloseOptions {
+  /**
+   * How long running work of peers may finish before their connections are cut; 0 cuts them at once. Default: the limit
+   * `drainMs`, 2,000 ms unless the context says otherwise; 0 to a day.
+   */
+  drainMs?: Integer
 }
 
 /** Options of `endpoint.alloc`. */

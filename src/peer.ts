@@ -363,7 +363,8 @@ export class Peer {
       (op) => {
         this.#remote.adopt(native.detail(attached(), op).text ?? '')
         return this.regions
-      }
+      },
+      peer
     )
     return followed(call, signal)
   }

@@ -2,9 +2,10 @@ import { byteCount, checkRange, type Integer } from './arguments.js'
 import { attached } from './completions.js'
 import { illegalConstructor } from './errors.js'
 import { Lifetime } from './lifetime.js'
+import { checkDrain } from './limits.js'
 import { native } from './native.js'
 import { Call, nothing } from './operation.js'
-import type { Access, RegionInfo } from './options.js'
+import type { Access, CloseOptions, RegionInfo } from './options.js'
 
 /** The handle of an open region, or `ERR_CLOSED`. */
 export let regionHandle: (region: MemoryRegion) => number
@@ -115,12 +116,16 @@ export class MemoryRegion {
   }
 
   /**
-   * The fence: once this resolves, no peer ever touches the range again. It resolves also when a peer died in the middle.
-   * Calling it again gives the same promise.
+   * The fence: once this resolves, no peer ever touches the range again. What is running may finish within `drainMs`, then its
+   * connection is cut; it resolves within a second after that, also when a peer died in the middle. Calling it again gives
+   * the same promise; the options of the first call hold.
+   *
+   * @throws `TypeError` or `RangeError` for wrong options, also when it is closing already
    */
-  close(): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
+    const drainMs = checkDrain(options)
     return this.#lifetime.end((handle) =>
-      new Call<void>((op) => native.closeRegion(attached(), op, handle), nothing).wait()
+      new Call<void>((op) => native.closeRegion(attached(), op, handle, drainMs), nothing).wait()
     )
   }
 

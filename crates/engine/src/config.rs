@@ -65,7 +65,7 @@ limits! {
     max_unexpected_bytes, "maxUnexpectedBytes", MIB, 0, GIB;
     /// Number of such messages.
     max_unexpected_messages, "maxUnexpectedMessages", 64, 0, MIB;
-    /// How long such a message waits for its receive.
+    /// How long such a message waits for its receive, from its first byte on.
     unexpected_timeout, "unexpectedTimeoutMs", 5 * SECOND, 1, DAY;
     /// Resolve and connect together.
     connect_timeout, "connectTimeoutMs", 5 * SECOND, 1, DAY;

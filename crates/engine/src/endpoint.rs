@@ -26,6 +26,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
     task::AbortHandle,
+    time::Instant,
 };
 
 /// One endpoint: regions, posted receives, a listening socket, peers.
@@ -161,16 +162,25 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Closes a region: new requests miss at once, running ones may finish within the drain time, then their connections
-    /// are cut; the ticket ends when no peer will ever touch the range again.
+    /// Closes a region as [`Endpoint::close_region_within`] does, with the drain time of the limits.
     pub fn close_region(&self, region: &Arc<Region>, ticket: Ticket) {
-        let (region, patience) = (Arc::clone(region), millis(self.target.limits.drain_time));
+        self.close_region_within(self.drain_time(), region, ticket);
+    }
+
+    /// Closes a region: new requests miss at once, running ones may finish while `patience` lasts, then their connections
+    /// are cut; the ticket ends when no peer will ever touch the range again.
+    pub fn close_region_within(&self, patience: Duration, region: &Arc<Region>, ticket: Ticket) {
+        let region = Arc::clone(region);
         // The miss is at once, the wait is not.
         self.target.registry.close(&region);
         self.runtime().spawn(async move {
             fence(region, patience).await;
             ticket.complete(Ok(Done::Nothing));
         });
+    }
+
+    fn drain_time(&self) -> Duration {
+        millis(self.target.limits.drain_time)
     }
 
     /// A peer at that address, dialled by its first operation.
@@ -234,9 +244,15 @@ impl Endpoint {
         self.target.stats()
     }
 
-    /// Stops accepting, closes regions, receives and peers, ends every connection within the drain time and a second;
-    /// then the ticket. Closing twice is closing once.
+    /// Closes as [`Endpoint::close_within`] does, with the drain time of the limits.
     pub fn close(&self, ticket: Ticket) {
+        self.close_within(self.drain_time(), ticket);
+    }
+
+    /// Stops accepting, closes regions, receives and peers, ends every connection: one that has nothing to do at once, one
+    /// that a peer's body is coming in by or answers are leaving by when that is done, and all of them when `patience` is
+    /// over; then the ticket, within a second after that. Closing twice is closing once.
+    pub fn close_within(&self, patience: Duration, ticket: Ticket) {
         {
             let mut state = self.state.lock();
             state.closed = true;
@@ -247,16 +263,15 @@ impl Endpoint {
         // Behind the flag: no peer is made that this does not see.
         let peers = self.holders.peers();
         let regions = self.target.registry.list();
-        self.target.close();
+        self.target.close(Instant::now() + patience);
         let target = Arc::clone(&self.target);
         let ended: Vec<_> = peers.iter().filter_map(|peer| peer.shut()).collect();
         self.runtime().spawn(async move {
             for lanes in ended {
                 lanes.await;
             }
-            let patience = millis(target.limits.drain_time) * 2 + Duration::from_secs(1);
-            // Sessions keep their own deadlines, two drain times at most; this one is for a runtime that has stopped.
-            let _ = tokio::time::timeout(patience, target.sessions_ended()).await;
+            // Sessions keep the time themselves; this is for a runtime that has stopped.
+            let _ = tokio::time::timeout(patience + Duration::from_secs(1), target.sessions_ended()).await;
             // Operations of other endpoints may still have a region of this one as their local end.
             for region in regions {
                 fence(region, Duration::ZERO).await;

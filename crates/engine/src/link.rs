@@ -270,7 +270,9 @@ impl Link {
 
     /// Asks for an operation to end early.
     pub(crate) fn cancel(&self, key: &OperationKey) {
-        self.bulk.give_up(&GiveUp::Cancelled(&HashSet::from([key.clone()])));
+        if !self.bulk.is_empty() {
+            self.bulk.give_up(&GiveUp::Cancelled(&HashSet::from([key.clone()])));
+        }
         self.tell_all(|| Command::Cancel(key.clone()));
     }
 

@@ -71,8 +71,8 @@ pub(crate) enum Event {
     Answer { sequence: u32, status: Status },
     /// A region is being closed and its fence waits: end if you still move its bytes.
     Revoke,
-    /// The endpoint closes.
-    Close,
+    /// The endpoint closes: a body that is coming in and what is being answered may get there until then, nothing else.
+    Close(Instant),
 }
 
 /// What to do with the message that a SEND header announces.
@@ -311,6 +311,20 @@ impl Receives {
         state.unexpected.promote(&self.limits);
         drop(state);
         Some(self.deliver(posted, message.tag, &bytes, &message.sender))
+    }
+
+    /// The time of a message that is not complete is up; whether it is given up. One that a receive has claimed is not.
+    pub(crate) fn expire_filling(&self, key: MessageKey) -> bool {
+        let mut state = self.state.lock();
+        let Some(index) = state.unexpected.index(key) else {
+            return true;
+        };
+        if matches!(state.unexpected[index].state, State::Filling { claimed: Some(_) }) {
+            return false;
+        }
+        state.unexpected.remove(index);
+        state.unexpected.promote(&self.limits);
+        true
     }
 
     /// The connection of a message that is not complete has ended, or its time is up: nobody gets it.

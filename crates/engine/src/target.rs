@@ -18,7 +18,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// The serving side of an endpoint.
 #[derive(Debug)]
@@ -178,14 +178,14 @@ impl Target {
         }
     }
 
-    /// Ends every session and admits no more.
-    pub(crate) fn close(&self) {
+    /// Ends every session by `cut`, as soon as it has nothing to do, and admits no more.
+    pub(crate) fn close(&self, cut: Instant) {
         self.sessions.lock().closed = true;
         for region in self.registry.list() {
             self.registry.close(&region);
         }
         self.receives.close();
-        self.tell_sessions(|| Event::Close);
+        self.tell_sessions(|| Event::Close(cut));
     }
 
     /// Resolves when no session is open. Cancel safe: nothing is lost on drop.

@@ -226,17 +226,32 @@ pub fn failure(attachment: u32, operation: f64) -> Failure {
     }
 }
 
-/// Asks for the operation to end early. Its record still comes, with `ERR_ABORTED` unless it had ended before.
+/// Asks for the operation to end early: with the peer of that handle, which it was issued to; below zero with every peer. Its
+/// record still comes, with `ERR_ABORTED` unless it had ended before.
 #[napi(catch_unwind)]
-pub fn cancel(attachment: u32, operation: f64) {
+pub fn cancel(attachment: u32, operation: f64, peer: f64) {
     with(attachment, |attachment| {
         let key = OperationKey::new(Arc::clone(&attachment.sink), attachment.names.of(operation));
-        let received = attachment.endpoints.iter().any(|endpoint| endpoint.cancel_recv(&key));
-        if !received {
+        if peer < 0.0 {
             attachment
                 .peers
                 .iter()
                 .for_each(|connected| connected.peer.cancel(&key));
+        } else if let Some(connected) = attachment.peers.get(peer) {
+            // A peer that is closed has ended its operations.
+            connected.peer.cancel(&key);
+        }
+    });
+}
+
+/// The same for a receive, with the endpoint that it was posted to.
+#[napi(catch_unwind)]
+pub fn cancel_receive(attachment: u32, operation: f64, endpoint: f64) {
+    with(attachment, |attachment| {
+        let key = OperationKey::new(Arc::clone(&attachment.sink), attachment.names.of(operation));
+        if let Some(endpoint) = attachment.endpoints.get(endpoint) {
+            // False when it has ended, which its record tells.
+            endpoint.cancel_recv(&key);
         }
     });
 }

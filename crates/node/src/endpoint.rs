@@ -1,6 +1,6 @@
 //! Endpoints: all that is not hot.
 
-use crate::{attachment::with, context::fault};
+use crate::{attachment::with, context::fault, numbers::patience};
 use memlane_engine::{
     endpoint::Endpoint,
     error::{Error as EngineError, ErrorKind},
@@ -90,14 +90,18 @@ pub fn stats(attachment: u32, endpoint: f64) -> Option<String> {
     .flatten()
 }
 
-/// Closes an endpoint with all that belongs to it.
+/// Closes an endpoint with all that belongs to it; running work of peers has so many milliseconds, below zero what the limits
+/// say.
 #[napi(catch_unwind)]
-pub fn close_endpoint(attachment: u32, operation: f64, endpoint: f64) {
+pub fn close_endpoint(attachment: u32, operation: f64, endpoint: f64, drain_ms: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "close");
         if let Some(endpoint) = attachment.endpoints.remove(endpoint) {
             // Before its peers are let go of: closing ends their operations and waits for that.
-            endpoint.close(ticket);
+            match patience(drain_ms) {
+                Some(patience) => endpoint.close_within(patience, ticket),
+                None => endpoint.close(ticket),
+            }
             attachment.regions.retain(|(_, owner)| !Arc::ptr_eq(owner, &endpoint));
             attachment
                 .peers

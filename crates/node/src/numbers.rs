@@ -14,3 +14,8 @@ pub(crate) fn timeout(milliseconds: f64) -> Option<Duration> {
         .filter(|&whole| whole > 0)
         .map(|whole| Duration::from_millis(whole as u64))
 }
+
+/// A wait in milliseconds, 0 among them; below zero is the default.
+pub(crate) fn patience(milliseconds: f64) -> Option<Duration> {
+    number(milliseconds).map(|whole| Duration::from_millis(whole as u64))
+}

@@ -3,7 +3,7 @@
 use crate::{
     attachment::with,
     error::{Failure, failure_of},
-    numbers::number,
+    numbers::{number, patience},
     view::View,
 };
 use memlane_engine::{
@@ -112,13 +112,17 @@ pub fn copy_out(attachment: u32, region: f64, offset: f64, #[napi(ts_arg_type = 
     });
 }
 
-/// Closes a region; the operation ends when no peer will touch it any more.
+/// Closes a region; the operation ends when no peer will touch it any more. What is running has so many milliseconds, below
+/// zero what the limits say.
 #[napi(catch_unwind)]
-pub fn close_region(attachment: u32, operation: f64, region: f64) {
+pub fn close_region(attachment: u32, operation: f64, region: f64, drain_ms: f64) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "close");
         if let Some((region, endpoint)) = attachment.regions.remove(region) {
-            endpoint.close_region(&region, ticket);
+            match patience(drain_ms) {
+                Some(patience) => endpoint.close_region_within(patience, &region, ticket),
+                None => endpoint.close_region(&region, ticket),
+            }
         }
     });
 }

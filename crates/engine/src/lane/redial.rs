@@ -50,6 +50,12 @@ impl<T: Transport> Lane<T> {
             // A byte of its answer was seen.
             abandon(&mut slot, error.clone());
         }
+        // The same holds for the oldest request where half a status came.
+        if self.rx.len() > 0
+            && let Some(mut slot) = self.inflight.oldest()
+        {
+            abandon(&mut slot, error.clone());
+        }
         let mut again = Vec::new();
         for mut slot in self.inflight.take_all() {
             match again_by_another(&mut slot) {

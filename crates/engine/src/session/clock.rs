@@ -3,7 +3,7 @@
 //! One timer per session, moved only when it fires: bytes that arrive note the time, and a timer that finds its
 //! deadline moved sleeps on.
 
-use super::{End, Phase, Session};
+use super::{End, Fate, Phase, Session};
 use crate::{
     config::millis,
     io::{AT_REST, Transport},
@@ -60,11 +60,20 @@ impl<T: Transport> Session<T> {
                 began + millis(limits.header_timeout)
             }
             Phase::Header => self.clock.moved + millis(limits.idle_timeout) + IDLE_GRACE,
+            Phase::Message {
+                fate: Fate::Keep(_, late),
+                ..
+            } => progress.min(late),
             Phase::Store { .. } | Phase::Drain { .. } | Phase::Message { .. } => progress,
             Phase::Parked { .. } => self.clock.moved + millis(limits.unexpected_timeout),
-            Phase::Closing { since, .. } => since + millis(limits.drain_time),
+            Phase::Closing { since, farewell_sent } => {
+                let drained = since + millis(limits.drain_time);
+                // What is still to be sent has all the time that there is; the peer's farewell is not worth so much.
+                self.cut.filter(|_| !farewell_sent).unwrap_or(drained)
+            }
         };
-        self.kept.front().map_or(phase, |&(_, kept)| phase.min(kept))
+        let kept = self.kept.front().map(|&(_, kept)| kept);
+        [kept, self.cut].into_iter().flatten().fold(phase, Instant::min)
     }
 
     /// Sleeps until the deadline that holds now, or acts on it when it has passed.
@@ -99,6 +108,9 @@ impl<T: Transport> Session<T> {
     }
 
     fn too_late(&mut self, now: Instant) -> Result<(), End> {
+        if self.cut.is_some_and(|cut| cut <= now) {
+            return Err(End);
+        }
         if self.kept.front().is_some_and(|&(_, kept)| kept <= now) {
             self.kept.pop_front();
             // The answer comes back through the mailbox.
@@ -109,6 +121,13 @@ impl<T: Transport> Session<T> {
             Phase::Parked { key, header, sequence } => {
                 self.parked_too_long(key, header, sequence);
                 self.clock.moved = now;
+                Ok(())
+            }
+            Phase::Message {
+                fate: Fate::Keep(key, late),
+                ..
+            } if late <= now => {
+                self.filling_too_long(key, now);
                 Ok(())
             }
             Phase::Header if self.tx.pending() == 0 && self.rx.len() == 0 => {

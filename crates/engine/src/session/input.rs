@@ -11,6 +11,9 @@ impl<T: Transport> Session<T> {
     /// Goes through the buffer as far as it goes, many requests at once.
     pub(super) fn handle_input(&mut self) -> Result<(), End> {
         loop {
+            if self.cut.is_some() && !self.is_storing() {
+                self.close_after_answers();
+            }
             let went_on = match &self.phase {
                 Phase::Sniff => self.handle_sniff(),
                 Phase::Preface => self.handle_preface()?,

@@ -55,7 +55,8 @@ impl<T: Transport> Session<T> {
             .and_then(|size| Memory::private(size).ok());
         match memory {
             Some(memory) => {
-                let fate = Fate::Keep(key);
+                let late = Instant::now() + millis(self.target.limits.unexpected_timeout);
+                let fate = Fate::Keep(key, late);
                 self.phase = Phase::Message {
                     into: Span::whole(memory),
                     at: 0,
@@ -153,8 +154,7 @@ impl<T: Transport> Session<T> {
                 let receives = &self.target.receives;
                 Some(receives.complete(posted, tag, size, &self.from, self.instance))
             }
-            Fate::Keep(key) => {
-                let deadline = Instant::now() + millis(self.target.limits.unexpected_timeout);
+            Fate::Keep(key, deadline) => {
                 let status = self.target.receives.filled(key, into, deadline);
                 if status.is_none() {
                     self.kept.push_back((sequence, deadline));
@@ -175,6 +175,28 @@ impl<T: Transport> Session<T> {
         } else {
             self.drain(rest);
         }
+    }
+
+    /// A message that nobody receives has been coming in for long enough; one that has its receive may take longer.
+    pub(super) fn filling_too_long(&mut self, key: MessageKey, now: Instant) {
+        let given_up = self.target.receives.expire_filling(key);
+        let Phase::Message {
+            at,
+            header,
+            sequence,
+            fate,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
+        if !given_up {
+            *fate = Fate::Keep(key, now + millis(self.target.limits.unexpected_timeout));
+            return;
+        }
+        let (rest, sequence) = (header.size - *at as u64, *sequence);
+        let fatal = rest > self.target.limits.drain_bytes;
+        self.refuse(sequence, Status::NoReceive, rest, fatal);
     }
 
     /// A parked message has waited long enough.

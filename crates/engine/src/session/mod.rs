@@ -43,6 +43,8 @@ pub(crate) struct Session<T: Transport> {
     sequence: u32,
     /// The peer has sent its last byte.
     ended: bool,
+    /// The endpoint closes: when this connection is cut, whatever it is doing.
+    cut: Option<Instant>,
     /// Sequence and deadline of the messages that wait for a receive, oldest first.
     kept: VecDeque<(u32, Instant)>,
     events: Vec<Event>,
@@ -90,7 +92,8 @@ enum Phase {
 /// Where a message goes once it is complete.
 enum Fate {
     Receive(Posted),
-    Keep(MessageKey),
+    /// Within the time that it may take up room, its receive's included.
+    Keep(MessageKey, Instant),
 }
 
 /// Why a session ends; each is counted where it is found.
@@ -117,6 +120,7 @@ impl<T: Transport> Session<T> {
             tx: SendQueue::default(),
             sequence: 0,
             ended: false,
+            cut: None,
             kept: VecDeque::new(),
             events: Vec::new(),
             clock: clock::Clock::start(now),
@@ -268,7 +272,7 @@ impl<T: Transport> Session<T> {
 
     fn handle_event(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Close => self.close_after_answers(),
+            Event::Close(by) => self.cut = Some(by),
             Event::Revoke => {
                 let revoked = match &self.phase {
                     Phase::Store { into, .. } | Phase::Message { into, .. } => into.is_revoked(),
@@ -299,6 +303,15 @@ impl<T: Transport> Session<T> {
         }
     }
 
+    /// Whether a body is coming in that is somebody's: it may get there though the endpoint closes.
+    fn is_storing(&self) -> bool {
+        match &self.phase {
+            Phase::Store { .. } => true,
+            Phase::Message { fate, .. } => matches!(fate, Fate::Receive(_)),
+            _ => false,
+        }
+    }
+
     /// Nothing on this connection is parsed any more; what was answered is still sent.
     fn close_after_answers(&mut self) {
         if !matches!(self.phase, Phase::Closing { .. }) {
@@ -318,7 +331,8 @@ impl<T: Transport> Session<T> {
                 ..
             } => receives.put_back(posted),
             Phase::Message {
-                fate: Fate::Keep(key), ..
+                fate: Fate::Keep(key, _),
+                ..
             }
             | Phase::Parked { key, .. } => receives.abandon(key),
             _ => {}

@@ -1,6 +1,7 @@
 //! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
 
 mod dial;
+mod closing;
 mod fence;
 mod giving_up;
 mod links;
@@ -9,4 +10,5 @@ mod pipe;
 mod redial;
 mod support;
 mod tcp;
+mod unexpected;
 mod wired;

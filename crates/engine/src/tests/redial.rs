@@ -122,6 +122,22 @@ async fn a_read_whose_answer_has_begun_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_of_whose_status_half_came_is_not_repeated() {
+    let (wired, mut far) = by_hand(2, Behaviour::default());
+    let (begun, behind) = (reading(&wired, 1, &private(8)), reading(&wired, 2, &private(8)));
+    let first = far.remove(0);
+    first.greet().await;
+    first.hear(2 * Header::LEN).await;
+    first.say(&StatusFrame::new(0, Status::Ok).encode()[..3]).await;
+    drop(first);
+    assert_eq!(begun.ended.wait().await.unwrap_err().kind(), ErrorKind::PeerClosed);
+    far[0].greet().await;
+    assert_eq!(far[0].request().await.addr, 2);
+    wired.commands.push(Command::Cancel(behind.key)).unwrap();
+    assert_eq!(behind.ended.wait().await.unwrap_err().kind(), ErrorKind::Aborted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_queued_and_never_sent_goes_by_the_next_connection_whatever_it_is() {
     // A body that the far end does not take holds up what is behind it.
     let narrow = Behaviour {

@@ -199,7 +199,19 @@ pub(crate) fn by_hand(count: usize, there: Behaviour) -> (Wired, Vec<Far>) {
     (by_hand, far)
 }
 
-/// The target's end of a pipe, without a target.
+/// A session of the target's whose initiator is in our hands; it has greeted.
+pub(crate) async fn served(target: &Arc<Target>, back: Behaviour) -> (Far, JoinHandle<()>) {
+    let (near, far) = pipe(Behaviour::default(), back);
+    let admission = target.admit("127.0.0.4:9".parse().unwrap()).unwrap();
+    let session = Session::new(far, Arc::clone(target), admission, "127.0.0.4:9".into());
+    let (near, session) = (Far(near), tokio::spawn(session));
+    let preface = Target::new(Arc::default()).unwrap().preface().unwrap();
+    near.say(&preface.encode()).await;
+    near.hear(Preface::LEN).await;
+    (near, session)
+}
+
+/// One end of a pipe, without anybody behind it.
 pub(crate) struct Far(pub(crate) Pipe);
 
 impl Far {
