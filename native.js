@@ -798,6 +798,7 @@ module.exports.errorTable = nativeBinding.errorTable
 module.exports.failure = nativeBinding.failure
 module.exports.limitTable = nativeBinding.limitTable
 module.exports.listen = nativeBinding.listen
+module.exports.mapFile = nativeBinding.mapFile
 module.exports.readStaged = nativeBinding.readStaged
 module.exports.recvRegion = nativeBinding.recvRegion
 module.exports.recvStaged = nativeBinding.recvStaged

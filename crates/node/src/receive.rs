@@ -3,6 +3,7 @@
 use crate::{
     attachment::{stage, with},
     numbers::number,
+    submit::local,
 };
 use memlane_engine::error::{Error as EngineError, ErrorKind};
 use napi_derive::napi;
@@ -30,12 +31,12 @@ pub fn recv_region(
 ) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "recv");
-        let into = attachment.regions.get(region).and_then(|(region, _)| {
-            let (offset, length) = (number(offset)?, number(length)?);
-            region.span(offset, length)
-        });
-        if let (Some(into), Some(endpoint)) = (into, attachment.endpoints.get(endpoint)) {
-            endpoint.recv(into, wanted_tag(tag), exact_size, ticket);
+        let into = local(attachment, region, offset, length, true);
+        match (into, attachment.endpoints.get(endpoint)) {
+            (Ok(into), Some(endpoint)) => endpoint.recv(into, wanted_tag(tag), exact_size, ticket),
+            (Err(error), _) => ticket.complete(Err(error)),
+            // Without an end of its own the ticket says that the endpoint is closed.
+            (Ok(_), None) => {}
         }
     });
 }
