@@ -5,6 +5,7 @@ export { TransferFuture } from './src/future.js'
 export { Peer } from './src/peer.js'
 export { PreparedBatch } from './src/prepared.js'
 export { MemoryRegion } from './src/region.js'
+export { DTYPES } from './src/tensor.js'
 
 export type { Bytes, Integer } from './src/arguments.js'
 export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from './src/errors.js'
@@ -21,16 +22,20 @@ export type {
   EndpointStats,
   Limits,
   ListenOptions,
+  MapFileOptions,
   MessagesOptions,
   PeerInfo,
   ReadIntoOptions,
   ReadOptions,
+  ReadTensorOptions,
   Received,
   ReceiveOptions,
   RefreshOptions,
   RegionAssignment,
   RegionInfo,
   SendOptions,
+  TensorOptions,
   Wire,
   WriteOptions,
 } from './src/options.js'
+export type { DType, HalfArray, Tensor, TensorArrays, TensorData } from './src/tensor.js'

@@ -22,12 +22,15 @@ export interface Address {
 export declare function advertise(attachment: number, endpoint: number, host: string, port?: number | undefined | null): void
 
 /** Makes a region of zeroed bytes; peers reach it from the moment that this returns. */
-export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string): Allocated
+export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
 
 /** A region's handle and address, or why there is none. */
 export interface Allocated {
   handle: number
   address: number
+  length: number
+  /** Whether its bytes can go: they are of a file that is not sealed. */
+  shrinks: boolean
   failure?: Failure
 }
 
@@ -79,8 +82,11 @@ export declare function connect(attachment: number, operation: number, endpoint:
 /** Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own. */
 export declare function context(attachment: number, limits?: Record<string, number>): number
 
-/** Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. */
-export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): void
+/**
+ * Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. A file may
+ * have lost them.
+ */
+export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): Failure | null
 
 /** Asks a peer for its endpoint info, which comes as detail. */
 export declare function describe(attachment: number, operation: number, peer: number, timeoutMs: number): void
@@ -136,6 +142,8 @@ export interface Failure {
   retryable: boolean
   outcome?: string
   entry?: number
+  /** The system's number for the error beneath. */
+  errno?: number
 }
 
 /** Says which instance a peer has described itself as, as its info has it; receives for its messages go by that. */
@@ -157,6 +165,11 @@ export declare function listen(attachment: number, operation: number, endpoint: 
 
 /** Peers that are connected from now on are dialled from this address of ours, an IP literal. */
 export declare function localAddress(attachment: number, endpoint: number, address: string): void
+/**
+ * Makes a region of a range of an open file; a length below zero is all from the offset to the end. The descriptor may be
+ * closed when this returns.
+ */
+export declare function mapFile(attachment: number, endpoint: number, name: string, fd: number, offset: number, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
 
 /** Reads into private memory, which is kept under the operation until it is taken. */
 export declare function readStaged(attachment: number, operation: number, peer: number, remoteAddress: number, length: number, timeoutMs: number): void
@@ -167,7 +180,10 @@ export declare function recvRegion(attachment: number, operation: number, endpoi
 /** Posts a receive into private memory, which is kept under the operation until it is taken. */
 export declare function recvStaged(attachment: number, operation: number, endpoint: number, length: number, tag: number, exactSize: boolean, from: number): void
 
-/** An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result. */
+/**
+ * An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result. That of a file which this process
+ * may not write is copy-on-write: what JavaScript stores there stays there.
+ */
 export declare function regionBuffer(attachment: number, region: number): ArrayBuffer
 
 /** Sends JavaScript's bytes as a message; they are copied before this returns. */

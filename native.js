@@ -803,6 +803,7 @@ module.exports.identify = nativeBinding.identify
 module.exports.limitTable = nativeBinding.limitTable
 module.exports.listen = nativeBinding.listen
 module.exports.localAddress = nativeBinding.localAddress
+module.exports.mapFile = nativeBinding.mapFile
 module.exports.readStaged = nativeBinding.readStaged
 module.exports.recvRegion = nativeBinding.recvRegion
 module.exports.recvStaged = nativeBinding.recvStaged

@@ -5,6 +5,7 @@ import * as memlane from 'memlane'
 import type {
   Access,
   Bytes,
+  DType,
   EndpointInfo,
   EndpointStats,
   ErrorCode,
@@ -15,6 +16,7 @@ import type {
   Received,
   RegionInfo,
   TcpEndpoint,
+  Tensor,
   TransferFuture,
   Wire,
 } from 'memlane'
@@ -61,6 +63,13 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   holds<Equal<ReturnType<typeof prepared.start>, TransferFuture<number>>>()
   for await (const message of endpoint.messages({ tag: 1 })) holds<Equal<typeof message, Received>>()
 
+  const tensor = await peer.readTensor('x', { into: endpoint.alloc('y', { dtype: 'int64', shape: [2, 3n] }) })
+  holds<Equal<typeof tensor, Tensor>>()
+  if (tensor.dtype === 'int64') holds<Equal<typeof tensor.data, BigInt64Array>>()
+  if (tensor.dtype === 'bool') holds<Equal<typeof tensor.data, Uint8Array>>()
+  holds<Equal<typeof region.dtype, DType | undefined>>()
+  holds<Equal<ReturnType<typeof endpoint.mapFile>, Promise<MemoryRegion>>>()
+
   // @ts-expect-error -- descriptors alone do not say between which regions
   await peer.readBatch(new Float64Array(3))
   // @ts-expect-error -- what is started often needs memory that stays
@@ -72,6 +81,8 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   await peer.read('x', { ofset: 1 })
   // @ts-expect-error -- a receive has no deadline
   await endpoint.recv(new Uint8Array(1), { timeoutMs: 1 })
+  // @ts-expect-error -- a shape alone does not say how long its elements are
+  endpoint.alloc('x', { shape: [2] })
   // @ts-expect-error -- not a right
   endpoint.alloc('x', 1, { access: 'rw' })
   // @ts-expect-error -- what a peer reports cannot be assigned
@@ -97,7 +108,7 @@ test('import and require give the same classes, by the same names', (t) => {
     console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
   t.is(stderr, '')
-  const names = ['ARGUMENT_ERROR_CODES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
+  const names = ['ARGUMENT_ERROR_CODES', 'DTYPES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
   const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
   t.deepEqual(rest, { names, same: true })
   t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)

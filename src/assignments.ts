@@ -11,7 +11,7 @@ import {
 } from './arguments.js'
 import type { DescriptorOptions } from './options.js'
 import { type Direction, FIELDS, type OpenEntry, Plan, STAGED, type StagedPart } from './plan.js'
-import { MemoryRegion, regionHandle } from './region.js'
+import { checkStorable, MemoryRegion, regionHandle } from './region.js'
 import type { Remote } from './remote.js'
 
 /** Numbers per entry of the descriptors. */
@@ -23,7 +23,7 @@ const entryOfDescriptors = (entry: number) => `entry ${entry} of descriptors`
 
 /** What is given to `readBatch`, `writeBatch` and `prepare`, as a plan. `options` has `remote` and `local` for descriptors. */
 export function planOf(remote: Remote, direction: Direction, entries: unknown, options: unknown): Plan {
-  if (entries instanceof Float64Array) return planDescriptors(remote, entries, options as DescriptorOptions)
+  if (entries instanceof Float64Array) return planDescriptors(remote, direction, entries, options as DescriptorOptions)
   if (Array.isArray(entries)) return planAssignments(remote, direction, entries)
   throw typeError('assignments', 'an array of assignments, or a Float64Array', entries)
 }
@@ -86,6 +86,7 @@ function planAssignments(remote: Remote, direction: Direction, entries: readonly
       let handle = locals.get(local)
       if (handle === undefined) {
         handle = regionHandle(local)
+        if (direction === 'read') checkStorable(local, `${entryOfAssignments(entry)}.local`)
         locals.set(local, handle)
       }
       numbers[at] = handle
@@ -106,7 +107,7 @@ function planAssignments(remote: Remote, direction: Direction, entries: readonly
   return new Plan(numbers, [...names.keys()], nameOf, [...locals.keys()], entryOfAssignments, staged, open)
 }
 
-function planDescriptors(remote: Remote, descriptors: Float64Array, options: DescriptorOptions | undefined): Plan {
+function planDescriptors(remote: Remote, direction: Direction, descriptors: Float64Array, options: DescriptorOptions | undefined): Plan {
   if (descriptors.length % DESCRIPTOR_FIELDS !== 0) {
     throw valueError(`descriptors must have ${DESCRIPTOR_FIELDS} numbers an entry; got ${descriptors.length} numbers`)
   }
@@ -119,6 +120,7 @@ function planDescriptors(remote: Remote, descriptors: Float64Array, options: Des
   const fault = region === undefined ? nameFault(name) : undefined
   if (fault !== undefined) throw valueError(`remote ${fault}`)
   const handle = regionHandle(local)
+  if (direction === 'read') checkStorable(local, 'local')
   const localLength = local.length
   const remoteLength = region?.length ?? Number.MAX_SAFE_INTEGER
   const base = region?.addr ?? 0

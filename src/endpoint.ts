@@ -5,7 +5,6 @@ import {
   checkBoolean,
   checkHost,
   checkKeys,
-  checkName,
   checkRange,
   checkSignal,
   checkTag,
@@ -18,14 +17,16 @@ import {
   type Bytes,
   type Integer,
 } from './arguments.js'
+import { alloc } from './alloc.js'
 import { attached } from './completions.js'
 import { Connect, parseTarget } from './connect.js'
 import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
-import { abortedError, fromFailure, illegalConstructor } from './errors.js'
+import { abortedError, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
-import { ACCESS, parseAdvertised } from './info.js'
+import { parseAdvertised } from './info.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, limitNames } from './limits.js'
+import { mapFile } from './map-file.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
 import { native } from './native.js'
@@ -37,15 +38,17 @@ import type {
   EndpointInfo,
   EndpointStats,
   ListenOptions,
+  MapFileOptions,
   MessagesOptions,
   PeerInfo,
   Received,
   ReceiveOptions,
+  TensorOptions,
   Wire,
 } from './options.js'
 import type { Peer } from './peer.js'
 import { Peers } from './peers.js'
-import { makeRegion, MemoryRegion } from './region.js'
+import { checkStorable, MemoryRegion } from './region.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
 
@@ -132,15 +135,35 @@ export class TcpEndpoint {
    * @param length bytes, 1 to 2^53 - 1
    * @throws `TypeError` or `RangeError` for wrong arguments; `ERR_REGION_EXISTS`; `ERR_MEMORY`; `ERR_CLOSED`
    */
-  alloc(name: string, length: Integer, options: AllocOptions = {}): MemoryRegion {
-    checkName(name)
-    const bytes = byteCount(length, 'length', 1)
-    checkKeys(options, ['access'])
-    const access = options.access ?? 'none'
-    if (!ACCESS.includes(access)) throw valueError(`access must be one of ${ACCESS.join(', ')}`)
-    const { handle, address, failure } = native.alloc(attached(), this.#lifetime.use(), name, bytes, access)
-    if (failure !== undefined) throw fromFailure(failure)
-    return makeRegion(handle, this.#lifetime, name, address, bytes, access)
+  alloc(name: string, length: Integer, options?: AllocOptions): MemoryRegion
+  /**
+   * A region for a tensor, as long as `dtype` and `shape` make it, zeroed. Both are in the endpoint info, and
+   * `peer.readTensor` brings it as the right array; `region.typed()` is that array here.
+   *
+   * @throws as above; `RangeError` for a shape without elements, or with more bytes than 2^53 - 1
+   */
+  alloc(name: string, tensor: TensorOptions): MemoryRegion
+  alloc(name: string, size: Integer | TensorOptions, options?: AllocOptions): MemoryRegion {
+    return alloc(this.#lifetime, name, size, options)
+  }
+
+  /**
+   * A region over a file, none of which is read for that: a file of any size is served at once, and what a peer writes is in
+   * the file. The engine reads cold pages on its I/O thread when a peer wants them, so the others of its peers wait as long.
+   *
+   * The file may be replaced, written and made longer meanwhile; `length` stays. Where it is truncated, peers' requests for
+   * what is gone fail with `ERR_OUT_OF_RANGE`, one whose bytes were on their way ends its connection, and local operations
+   * fail with `ERR_FILE`. A request that is under way in the moment of the truncation may still find zeros between the new
+   * end and the end of its page, and a write in that moment may make the file longer again.
+   *
+   * @param name as for {@link alloc}
+   * @param path a regular file, as `fs` takes it
+   * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`. The promise rejects with `ERR_FILE`,
+   *   where `cause` is the system's error if there is one: there is no such file, no right to it, it is none or empty, the
+   *   range leaves it; with `ERR_REGION_EXISTS`, `ERR_ABORTED`, `ERR_CLOSED`.
+   */
+  mapFile(name: string, path: string | URL | Buffer, options?: MapFileOptions): Promise<MemoryRegion> {
+    return mapFile(this.#lifetime, name, path, options)
   }
 
   /**
@@ -192,6 +215,7 @@ export class TcpEndpoint {
     const count = length ?? (isRegion ? Math.max(0, target.length - offset) : 0)
     if (isRegion) checkRange(offset, count, target.length, 'the target')
     if (signal?.aborted === true) return Settled.failed(abortedError('recv', signal.reason))
+    if (isRegion) checkStorable(target, 'the target')
     const receive =
       view === undefined
         ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize, this.#peers, from)

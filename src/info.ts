@@ -3,6 +3,7 @@ import { byteCount, checkHost, integer, nameFault, shown, typeError, valueError 
 import { MemlaneError } from './errors.js'
 import { repeatedName } from './json.js'
 import type { Access, PeerInfo, RegionInfo } from './options.js'
+import { describedTensor } from './tensor.js'
 
 export const ACCESS: readonly Access[] = ['none', 'read', 'write', 'readwrite']
 
@@ -34,7 +35,7 @@ function checkRegion(name: string, value: unknown): RegionInfo {
   const addr = integer(entry.addr, `${what}.addr`)
   // The last byte has to be exact too.
   const length = byteCount(entry.length, `${what}.length`, 0, Number.MAX_SAFE_INTEGER - addr)
-  const info: RegionInfo = { ...entry, addr, length }
+  const info: RegionInfo = { ...entry, addr, length, ...describedTensor(entry, length, what) }
   if (entry.access !== undefined && !ACCESS.includes(entry.access as Access)) {
     throw valueError(`${what}.access must be one of ${ACCESS.join(', ')}`)
   }

@@ -4,7 +4,7 @@ import { native } from './native.js'
 import { Operation } from './operation.js'
 import type { Received } from './options.js'
 import type { Peers } from './peers.js'
-import { regionBytes, regionHandle, type MemoryRegion } from './region.js'
+import { lazily, regionBytes, regionHandle, type MemoryRegion } from './region.js'
 import { takeInto } from './transfer.js'
 
 /** Any tag, to the engine. */
@@ -48,6 +48,8 @@ export class Send extends Operation<number> {
   }
 }
 
+const NOTHING = new Uint8Array(0)
+
 abstract class Receive extends Operation<Received> {
   readonly #endpoint: number
   readonly #peers: Peers
@@ -64,10 +66,15 @@ abstract class Receive extends Operation<Received> {
 
   protected override succeeded(op: number, value: number): void {
     const { messageBytes = value, tag = 0, from = '', instance, truncated = false } = native.detail(attached(), op)
-    const received: Received = { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) }
+    const received: Received = { bytes: value, messageBytes, tag, from, truncated, data: NOTHING }
     const peer = instance === undefined ? undefined : this.#peers.find(instance)
     if (peer !== undefined) received.peer = peer
-    fulfil(this, received)
+    fulfil(this, this.withData(op, received))
+  }
+
+  protected withData(op: number, message: Received): Received {
+    message.data = this.data(op, message.bytes)
+    return message
   }
 
   protected abstract data(op: number, bytes: number): Uint8Array
@@ -75,7 +82,9 @@ abstract class Receive extends Operation<Received> {
 
 /** A receive posted with a region: the message goes there straight. */
 export class RegionReceive extends Receive {
-  readonly #target: Uint8Array
+  readonly #target: Uint8Array | undefined
+  readonly #region: MemoryRegion
+  readonly #offset: number
 
   constructor(
     endpoint: number,
@@ -89,13 +98,20 @@ export class RegionReceive extends Receive {
   ) {
     super(endpoint, peers)
     const handle = regionHandle(region)
+    this.#region = region
+    this.#offset = offset
     // Made now: the region may be closed when the message is there.
     this.#target = regionBytes(region, offset, length)
     native.recvRegion(attached(), begin(this), endpoint, handle, offset, length, tag, exactSize, from)
   }
 
   protected override data(_op: number, bytes: number): Uint8Array {
-    return this.#target.subarray(0, bytes)
+    return this.#target?.subarray(0, bytes) ?? this.#region.copyOut(this.#offset, bytes)
+  }
+
+  protected override withData(op: number, message: Received): Received {
+    // A copy of what lies in a file, perhaps gigabytes, is made for whoever looks at it.
+    return lazily(message, 'data', this.#target !== undefined, () => this.data(op, message.bytes))
   }
 }
 

@@ -28,6 +28,18 @@ export interface Failure {
   outcome?: string
   /** Index of the entry of a list that failed. */
   entry?: number
+  /** The system's number for the error beneath. */
+  errno?: number
+}
+
+/** A region's handle and address, or why there is none. */
+export interface Allocated {
+  handle: number
+  address: number
+  length: number
+  /** Whether its bytes can go: they are of a file that is not sealed. */
+  shrinks: boolean
+  failure?: Failure
 }
 
 /** One row of the engine's error table. */
@@ -79,10 +91,24 @@ export interface Native {
     endpoint: number,
     name: string,
     length: number,
-    access: string
-  ): { handle: number; address: number; failure?: Failure }
+    access: string,
+    dtype?: string,
+    shape?: number[]
+  ): Allocated
+  /** A length below 0 is all from the offset to the end of the file. */
+  mapFile(
+    at: number,
+    endpoint: number,
+    name: string,
+    fd: number,
+    offset: number,
+    length: number,
+    access: string,
+    dtype?: string,
+    shape?: number[]
+  ): Allocated
   regionBuffer(at: number, region: number): ArrayBuffer
-  copyOut(at: number, region: number, offset: number, into: Uint8Array): void
+  copyOut(at: number, region: number, offset: number, into: Uint8Array): Failure | null
   /** `drainMs` as for `closeEndpoint`. */
   closeRegion(at: number, op: number, region: number, drainMs: number): void
 

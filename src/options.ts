@@ -2,6 +2,7 @@ import type { Bytes, Integer } from './arguments.js'
 import type { TcpContext } from './context.js'
 import type { Peer } from './peer.js'
 import type { MemoryRegion } from './region.js'
+import type { DType, TensorData } from './tensor.js'
 
 /** What a peer may do with a region. */
 export type Access = 'none' | 'read' | 'write' | 'readwrite'
@@ -95,6 +96,39 @@ export interface AllocOptions {
   access?: Access
 }
 
+/** What `endpoint.alloc` makes a tensor of. */
+export interface TensorOptions extends AllocOptions {
+  /** The type of its elements. */
+  dtype: DType
+  /** Elements by dimension, the last one closest; `[]` is a single element. At most 32, none of them 0. */
+  shape: readonly Integer[]
+}
+
+/** Options of `endpoint.mapFile`. */
+export interface MapFileOptions {
+  /**
+   * What peers may do. Default `'read'`, for which the file is opened and mapped to be read only, by this process too: it
+   * then is no place for a read or a message. All others need the right to write the file; `'none'` is one that only this
+   * process reads into or writes from.
+   */
+  access?: Access
+  /** First byte of the file, in bytes, whatever the size of a page. Default 0; 0 to 2^53 - 1. */
+  offset?: Integer
+  /** Bytes. Default: the rest of the file as it is now, or what `dtype` and `shape` make. 1 to 2^53 - 1. */
+  length?: Integer
+  /** The type of its elements; with `shape`. */
+  dtype?: DType
+  /** Elements by dimension; with `dtype`. */
+  shape?: readonly Integer[]
+  /**
+   * Gives the region a `buffer` also where the file may be truncated. Touching a byte that is gone then ends the process by
+   * SIGBUS. Default false: such a region has `copyOut` and `text`.
+   */
+  unsafeBuffer?: boolean
+  /** Gives up when it fires; the failure's `cause` is its reason. */
+  signal?: AbortSignal
+}
+
 interface Deadline {
   /** Gives up after so many milliseconds. Default 30,000; 0 to 2,147,483,647, where 0 is never. */
   timeoutMs?: Integer
@@ -121,6 +155,15 @@ export interface ReadOptions extends Deadline {
   remoteOffset?: Integer
   /** Bytes to read. Default: the rest of the remote region. */
   length?: Integer
+}
+
+/** Options of `peer.readTensor`. */
+export interface ReadTensorOptions extends Deadline {
+  /**
+   * Where the elements go: a region that was made with the same `dtype` and `shape` (no copy), or a typed array of that type
+   * and length (one copy, when all are in). Default: memory of their own.
+   */
+  into?: MemoryRegion | TensorData
 }
 
 /** Options of `peer.read` into memory of the caller's. */
@@ -255,7 +298,10 @@ export interface Received {
   peer?: Peer
   /** Whether the message was longer than the target. */
   truncated: boolean
-  /** The bytes stored, as a view over the target. */
+  /**
+   * The bytes stored, as a view over the target. In a region without `buffer`, a private copy, made when this is first
+   * looked at: that throws as the region's `copyOut` does.
+   */
   data: Uint8Array
 }
 
@@ -267,6 +313,10 @@ export interface RegionInfo {
   length: number
   /** What a peer may do with it; foreign peers do not say. */
   access?: Access
+  /** The type of its elements, where its owner said: a {@link DType}, or one of a newer version's. */
+  dtype?: string
+  /** Elements by dimension, where there is a `dtype`. */
+  shape?: readonly number[]
 }
 
 /** What peers exchange to find each other: plain JSON, with DLSlime's keys. */

@@ -29,6 +29,7 @@ import type {
   DescriptorRegions,
   ReadIntoOptions,
   ReadOptions,
+  ReadTensorOptions,
   RefreshOptions,
   RegionAssignment,
   RegionInfo,
@@ -38,8 +39,10 @@ import type {
 } from './options.js'
 import type { Peers } from './peers.js'
 import { prepareBatch, type PreparedBatch } from './prepared.js'
-import { MemoryRegion } from './region.js'
+import { checkStorable, MemoryRegion } from './region.js'
 import { Remote } from './remote.js'
+import type { Tensor } from './tensor.js'
+import { readTensor } from './tensor-read.js'
 import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
 
 const READ_OPTIONS = 'into, intoOffset, remoteOffset, length, timeoutMs, signal'
@@ -157,6 +160,7 @@ export class Peer {
     let view: Uint8Array | undefined
     if (into instanceof MemoryRegion) {
       checkRange(intoOffset, length === REST ? 0 : length, into.length, 'into')
+      checkStorable(into, 'into')
     } else if (into !== undefined) {
       view = part(bytesOf(into, 'into'), intoOffset, length === REST ? undefined : length, 'into')
     }
@@ -168,6 +172,21 @@ export class Peer {
           ? new RegionTransfer(remote, READ, name, remoteOffset, length, timeoutMs, into as MemoryRegion, intoOffset)
           : new PrivateRead(remote, name, remoteOffset, length, timeoutMs)
     return followed(transfer.start(region) as TransferFuture<Uint8Array | number>, signal)
+  }
+
+  /**
+   * The tensor in the region `name`, whole: its `dtype`, its `shape`, and `data`, the array of that type, over memory that
+   * nobody else can reach.
+   *
+   * With `into` a region, `data` is what its `typed()` gives; with `into` an array, `data` is that array. A name that the peer
+   * had not described yet costs one round trip more.
+   *
+   * @param name the region's name at the peer, which made it with `dtype` and `shape`
+   * @throws as `read`; `ERR_TENSOR`, at the call where the peer has described the region before: it has no dtype, or one that is
+   *   not known here, or `into` is for another tensor
+   */
+  readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor> {
+    return readTensor(this.#remote, name, options)
   }
 
   /**

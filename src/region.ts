@@ -1,16 +1,29 @@
 import { byteCount, checkRange, type Integer } from './arguments.js'
 import { attached } from './completions.js'
-import { illegalConstructor } from './errors.js'
+import { fromFailure, illegalConstructor, MemlaneError, unsafeMemoryError } from './errors.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain } from './limits.js'
 import { native } from './native.js'
 import { Call, nothing } from './operation.js'
 import type { Access, CloseOptions, RegionInfo } from './options.js'
+import { type DType, elementsOf, type TensorData, tensorError, type TensorKind } from './tensor.js'
+
+/** What not every region is. */
+export interface RegionTraits {
+  /** What its bytes are. */
+  tensor?: TensorKind | undefined
+  /** False for one that this process may not write, either. */
+  isStorable?: boolean
+  /** Why JavaScript gets copies of its bytes and no view. */
+  refusal?: string | undefined
+}
 
 /** The handle of an open region, or `ERR_CLOSED`. */
 export let regionHandle: (region: MemoryRegion) => number
-/** A view over a region's memory, which outlives the region's registration. */
-export let regionBytes: (region: MemoryRegion, offset: number, length: number) => Uint8Array
+/** A view over a region's memory, which outlives the region's registration; nothing where there are copies only. */
+export let regionBytes: (region: MemoryRegion, offset: number, length: number) => Uint8Array | undefined
+/** Refuses a region of a file that is mapped for reading, where bytes are to be stored. */
+export let checkStorable: (region: MemoryRegion, what: string) => void
 /** The region for a native handle. */
 export let makeRegion: (
   handle: number,
@@ -18,11 +31,24 @@ export let makeRegion: (
   name: string,
   address: number,
   length: number,
-  access: Access
+  access: Access,
+  traits?: RegionTraits
 ) => MemoryRegion
 
+/** `holder` with a property more: its value, or, where that is a copy that nobody may want, a getter that makes it once. */
+export function lazily<T extends object>(holder: T, key: keyof T, isReady: boolean, make: () => T[keyof T]): T {
+  const known = (value: T[keyof T]) => ({ value, writable: true, enumerable: true, configurable: true })
+  const get = (): T[keyof T] => {
+    const value = make()
+    Object.defineProperty(holder, key, known(value))
+    return value
+  }
+  return Object.defineProperty(holder, key, isReady ? known(make()) : { get, enumerable: true, configurable: true })
+}
+
 /**
- * Memory of the engine's that peers may reach as its `access` says, usable from the moment `alloc` returns.
+ * Memory of the engine's that peers may reach as its `access` says, usable from the moment `alloc` returns. That of
+ * `mapFile` is a file.
  *
  * A peer with write access may change bytes at any time. Numbers may be read live through {@link buffer}; anything else,
  * text above all, belongs read from a private copy: {@link copyOut} and {@link text}. Decoders of Node that work on bytes
@@ -39,8 +65,14 @@ export class MemoryRegion {
   readonly address: number
   /** What peers may do with it. */
   readonly access: Access
+  /** The type of its elements, where it was made as a tensor. */
+  readonly dtype: DType | undefined
+  /** Elements by dimension, where it was made as a tensor. */
+  readonly shape: readonly number[] | undefined
   readonly #lifetime: Lifetime
   readonly #handle: number
+  readonly #isStorable: boolean
+  readonly #refusal: string | undefined
   #buffer: ArrayBuffer | undefined = undefined
 
   private constructor(
@@ -49,13 +81,18 @@ export class MemoryRegion {
     name: string,
     address: number,
     length: number,
-    access: Access
+    access: Access,
+    traits: RegionTraits = {}
   ) {
     if (!(owner instanceof Lifetime)) throw illegalConstructor('MemoryRegion', 'endpoint.alloc()')
     this.name = name
     this.length = length
     this.address = address
     this.access = access
+    this.dtype = traits.tensor?.dtype
+    this.shape = traits.tensor?.shape
+    this.#isStorable = traits.isStorable ?? true
+    this.#refusal = traits.refusal
     this.#handle = handle
     this.#lifetime = new Lifetime(handle, `region ${JSON.stringify(name)}`, owner)
   }
@@ -65,14 +102,36 @@ export class MemoryRegion {
     return this.#lifetime.closed
   }
 
+  /** Whether there is a {@link buffer}: of a mapped file only on request, or where nobody can truncate it. */
+  get viewable(): boolean {
+    return this.#refusal === undefined
+  }
+
   /**
    * The memory itself, the same ArrayBuffer each time. It stays valid, for this process, after the region was closed.
    *
-   * @throws `ERR_CLOSED` on a closed region
+   * Of a file that was mapped with `access: 'read'` it shows the file's bytes, and what is stored there is this process's
+   * alone: neither the file nor a peer gets it.
+   *
+   * @throws `ERR_CLOSED` on a closed region; `ERR_UNSAFE_MEMORY` on a mapped file without `unsafeBuffer`, unless the file is
+   *   sealed, and on one whose `offset` is no multiple of 8
    */
   get buffer(): ArrayBuffer {
     this.#lifetime.use()
     return this.#view()
+  }
+
+  /**
+   * The elements, as the array of its {@link dtype}: a new view over {@link buffer} each time, so that peers may change what
+   * it shows. Where there is no buffer, a private copy.
+   *
+   * @throws `ERR_TENSOR` on a region without dtype; `ERR_CLOSED` on a closed region; as {@link copyOut}
+   */
+  typed(): TensorData {
+    this.#lifetime.use()
+    if (this.dtype === undefined) throw tensorError(`the region ${JSON.stringify(this.name)} was made without dtype and shape`)
+    const bytes = regionBytes(this, 0, this.length) ?? this.copyOut()
+    return elementsOf(this.dtype, bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   /**
@@ -82,7 +141,10 @@ export class MemoryRegion {
    */
   info(): RegionInfo {
     this.#lifetime.use()
-    return { addr: this.address, length: this.length, access: this.access }
+    const { address: addr, length, access, dtype, shape } = this
+    return dtype === undefined || shape === undefined
+      ? { addr, length, access }
+      : { addr, length, access, dtype, shape: [...shape] }
   }
 
   /**
@@ -91,7 +153,8 @@ export class MemoryRegion {
    *
    * @param offset first byte, 0 to the region's length; 0 when left out
    * @param length bytes; the rest of the region when left out
-   * @throws `RangeError` `ERR_OUT_OF_RANGE` when the range leaves the region; `ERR_CLOSED` on a closed region
+   * @throws `RangeError` `ERR_OUT_OF_RANGE` when the range leaves the region; `ERR_CLOSED` on a closed region; `ERR_FILE` when
+   *   a mapped file was truncated meanwhile
    */
   copyOut(offset: Integer = 0, length?: Integer): Uint8Array {
     const handle = this.#lifetime.use()
@@ -99,7 +162,8 @@ export class MemoryRegion {
     const count = length === undefined ? Math.max(0, this.length - start) : byteCount(length, 'length')
     checkRange(start, count, this.length, 'the region')
     const copy = new Uint8Array(count)
-    if (count > 0) native.copyOut(attached(), handle, start, copy)
+    const failure = count > 0 ? native.copyOut(attached(), handle, start, copy) : undefined
+    if (failure) throw fromFailure(failure)
     return copy
   }
 
@@ -135,12 +199,27 @@ export class MemoryRegion {
   }
 
   #view(): ArrayBuffer {
+    if (this.#refusal !== undefined) {
+      throw unsafeMemoryError(
+        `the region ${JSON.stringify(this.name)} has no buffer: ${this.#refusal}. Use copyOut or text; mapFile's option ` +
+          'unsafeBuffer takes the risk of a file that shrinks'
+      )
+    }
     return (this.#buffer ??= native.regionBuffer(attached(), this.#handle))
   }
 
   static {
     regionHandle = (region) => region.#lifetime.use()
-    regionBytes = (region, offset, length) => new Uint8Array(region.#view(), offset, length)
+    regionBytes = (region, offset, length) =>
+      region.#refusal === undefined ? new Uint8Array(region.#view(), offset, length) : undefined
+    checkStorable = (region, what) => {
+      if (region.#isStorable) return
+      throw new MemlaneError(`${what} is a file that was mapped with access 'read': nothing can be stored there`, {
+        code: 'ERR_ACCESS',
+        origin: 'local',
+        retryable: false,
+      })
+    }
     makeRegion = (...parts) => new MemoryRegion(...parts)
   }
 }

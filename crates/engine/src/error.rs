@@ -137,6 +137,11 @@ impl Error {
         made
     }
 
+    /// What the system says of a file.
+    pub fn file(error: &io::Error) -> Self {
+        Self::io(ErrorKind::File, error)
+    }
+
     /// A system call over memory of a file did not find the bytes.
     pub(crate) fn lost_file() -> Self {
         Self::new(ErrorKind::File).detail("the file was truncated, or cannot be read")

@@ -14,6 +14,8 @@ pub struct Failure {
     pub retryable: bool,
     pub outcome: Option<String>,
     pub entry: Option<u32>,
+    /// The system's number for the error beneath.
+    pub errno: Option<i32>,
 }
 
 pub(crate) fn failure_of(error: &Error) -> Failure {
@@ -26,6 +28,7 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
         retryable: error.kind().retryable(),
         outcome: error.is_outcome_unknown().then(|| "unknown".to_owned()),
         entry: error.failed_entry(),
+        errno: error.errno(),
     }
 }
 

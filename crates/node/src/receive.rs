@@ -3,6 +3,7 @@
 use crate::{
     attachment::{Attachment, stage, with},
     numbers::number,
+    submit::local,
 };
 use memlane_engine::{
     endpoint::Wanted,
@@ -44,13 +45,13 @@ pub fn recv_region(
 ) {
     with(attachment, |attachment| {
         let ticket = attachment.ticket(operation, "recv");
-        let into = attachment.regions.get(region).and_then(|(region, _)| {
-            let (offset, length) = (number(offset)?, number(length)?);
-            region.span(offset, length)
-        });
+        let into = local(attachment, region, offset, length, true);
         let wanted = wanted(attachment, tag, from, exact_size);
-        if let (Some(into), Some(wanted), Some(endpoint)) = (into, wanted, attachment.endpoints.get(endpoint)) {
-            endpoint.recv(into, wanted, ticket);
+        match (into, wanted.zip(attachment.endpoints.get(endpoint))) {
+            (Ok(into), Some((wanted, endpoint))) => endpoint.recv(into, wanted, ticket),
+            (Err(error), _) => ticket.complete(Err(error)),
+            // Without an end of its own the ticket says that the endpoint is closed.
+            (Ok(_), None) => {}
         }
     });
 }

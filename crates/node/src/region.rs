@@ -7,8 +7,9 @@ use crate::{
     view::View,
 };
 use memlane_engine::{
+    endpoint::Endpoint,
     error::{Error as EngineError, ErrorKind},
-    region::{Access, memory::Memory},
+    region::{Access, Region, Tensor, file::MappedFile, memory::Memory},
 };
 use napi::{
     Env, Error, Result, Status,
@@ -55,39 +56,97 @@ pub(crate) fn external<'env>(env: &'env Env, memory: &Arc<Memory>) -> Result<Unk
 
 /// A region's handle and address, or why there is none.
 #[napi(object)]
+#[derive(Default)]
 pub struct Allocated {
     pub handle: f64,
     pub address: f64,
+    pub length: f64,
+    /// Whether its bytes can go: they are of a file that is not sealed.
+    pub shrinks: bool,
     pub failure: Option<Failure>,
+}
+
+/// What the bytes of a region are; nothing unless both are said.
+fn tensor(dtype: Option<String>, shape: Option<Vec<f64>>) -> Option<Tensor> {
+    let (dtype, shape) = dtype.zip(shape)?;
+    let shape = shape.into_iter().map(|extent| extent as u64).collect();
+    Some(Tensor { dtype, shape })
+}
+
+fn allocated(
+    attachment: u32,
+    endpoint: f64,
+    make: impl FnOnce(&Endpoint) -> std::result::Result<Arc<Region>, EngineError>,
+) -> Allocated {
+    let made = with(attachment, |attachment| {
+        let closed = || EngineError::new(ErrorKind::Closed);
+        let owner = Arc::clone(attachment.endpoints.get(endpoint).ok_or_else(closed)?);
+        let region = make(&owner)?;
+        let (address, length) = (region.address() as f64, region.len() as f64);
+        let shrinks = region.memory().as_file().is_some_and(|file| !file.is_sealed());
+        Ok(Allocated {
+            handle: attachment.regions.insert((region, owner)),
+            address,
+            length,
+            shrinks,
+            failure: None,
+        })
+    });
+    made.unwrap_or_else(|| Err(EngineError::new(ErrorKind::Closed)))
+        .unwrap_or_else(|error| Allocated {
+            failure: Some(failure_of(&error)),
+            ..Allocated::default()
+        })
 }
 
 /// Makes a region of zeroed bytes; peers reach it from the moment that this returns.
 #[napi(catch_unwind)]
-pub fn alloc(attachment: u32, endpoint: f64, name: String, length: f64, access: String) -> Allocated {
-    let made = with(attachment, |attachment| {
-        let closed = || EngineError::new(ErrorKind::Closed);
-        let owner = Arc::clone(attachment.endpoints.get(endpoint).ok_or_else(closed)?);
+pub fn alloc(
+    attachment: u32,
+    endpoint: f64,
+    name: String,
+    length: f64,
+    access: String,
+    dtype: Option<String>,
+    shape: Option<Vec<f64>>,
+) -> Allocated {
+    allocated(attachment, endpoint, |owner| {
         let length = number(length).ok_or_else(|| EngineError::new(ErrorKind::Memory))?;
         let access = Access::parse(&access).ok_or_else(|| EngineError::new(ErrorKind::Access))?;
-        let region = owner.alloc(&name, length, access)?;
-        let address = region.address() as f64;
-        Ok((attachment.regions.insert((region, owner)), address))
-    });
-    match made.unwrap_or_else(|| Err(EngineError::new(ErrorKind::Closed))) {
-        Ok((handle, address)) => Allocated {
-            handle,
-            address,
-            failure: None,
-        },
-        Err(error) => Allocated {
-            handle: 0.0,
-            address: 0.0,
-            failure: Some(failure_of(&error)),
-        },
-    }
+        match tensor(dtype, shape) {
+            Some(tensor) => owner.alloc_tensor(&name, length, access, tensor),
+            None => owner.alloc(&name, length, access),
+        }
+    })
 }
 
-/// An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result.
+/// Makes a region of a range of an open file; a length below zero is all from the offset to the end. The descriptor may be
+/// closed when this returns.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments, reason = "as for alloc, with the range of the file")]
+pub fn map_file(
+    attachment: u32,
+    endpoint: f64,
+    name: String,
+    fd: i32,
+    offset: f64,
+    length: f64,
+    access: String,
+    dtype: Option<String>,
+    shape: Option<Vec<f64>>,
+) -> Allocated {
+    allocated(attachment, endpoint, |owner| {
+        let access = Access::parse(&access).ok_or_else(|| EngineError::new(ErrorKind::Access))?;
+        owner.map_file(&name, access, tensor(dtype, shape), || {
+            let start = number(offset).ok_or(std::io::ErrorKind::InvalidInput)?;
+            // SAFETY: JavaScript holds the descriptor open during this call.
+            unsafe { MappedFile::map(fd, start as u64, number(length), access != Access::READ) }
+        })
+    })
+}
+
+/// An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result. That of a file which this process
+/// may not write is copy-on-write: what JavaScript stores there stays there.
 #[napi(catch_unwind, ts_return_type = "ArrayBuffer")]
 pub fn region_buffer<'env>(env: &'env Env, attachment: u32, region: f64) -> Result<Unknown<'env>> {
     let memory = with(attachment, |attachment| {
@@ -99,17 +158,32 @@ pub fn region_buffer<'env>(env: &'env Env, attachment: u32, region: f64) -> Resu
     let memory = memory
         .flatten()
         .ok_or_else(|| Error::new(Status::InvalidArg, "no such region"))?;
-    external(env, &memory)
+    match memory.as_file().filter(|file| !file.is_writable()) {
+        Some(file) => {
+            let view = file
+                .private_view()
+                .map_err(|error| Error::from_reason(error.to_string()))?;
+            external(env, &Memory::file(view))
+        }
+        None => external(env, &memory),
+    }
 }
 
-/// Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there.
+/// Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. A file may
+/// have lost them.
 #[napi(catch_unwind)]
-pub fn copy_out(attachment: u32, region: f64, offset: f64, #[napi(ts_arg_type = "Uint8Array")] into: View) {
-    with(attachment, |attachment| {
-        if let (Some((region, _)), Some(offset)) = (attachment.regions.get(region), number(offset)) {
-            into.fill(region.memory(), offset);
-        }
+pub fn copy_out(
+    attachment: u32,
+    region: f64,
+    offset: f64,
+    #[napi(ts_arg_type = "Uint8Array")] into: View,
+) -> Option<Failure> {
+    let copied = with(attachment, |attachment| {
+        let (region, _) = attachment.regions.get(region)?;
+        Some(into.fill(region.memory(), number(offset)?))
     });
+    let error = copied.flatten()?.err()?;
+    Some(failure_of(&EngineError::file(&error)))
 }
 
 /// Closes a region; the operation ends when no peer will touch it any more. What is running has so many milliseconds, below
@@ -141,7 +215,7 @@ pub fn take<'env>(env: &'env Env, attachment: u32, operation: f64) -> Result<Unk
 #[napi(catch_unwind)]
 pub fn take_into(attachment: u32, operation: f64, #[napi(ts_arg_type = "Uint8Array")] view: View) -> f64 {
     let memory = with(attachment, |attachment| attachment.staged.remove(&(operation as u64))).flatten();
-    memory.map_or(0.0, |memory| view.fill(&memory, 0) as f64)
+    memory.map_or(0.0, |memory| view.fill(&memory, 0).unwrap_or(0) as f64)
 }
 
 /// Frees the bytes that were staged under the operation.

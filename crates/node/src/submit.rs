@@ -38,12 +38,21 @@ fn submit(
     }
 }
 
-/// The range of a region that is this side's end of an operation.
-fn local(attachment: &Attachment, region: f64, offset: f64, length: f64) -> Result<Span, Error> {
+/// The range of a region that is this side's end of an operation, to be stored to or not.
+pub(crate) fn local(
+    attachment: &Attachment,
+    region: f64,
+    offset: f64,
+    length: f64,
+    is_stored_to: bool,
+) -> Result<Span, Error> {
     let (region, _) = attachment
         .regions
         .get(region)
         .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+    if is_stored_to && region.memory().as_file().is_some_and(|file| !file.is_writable()) {
+        return Err(Error::new(ErrorKind::Access));
+    }
     let range = number(offset).zip(number(length));
     let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
     region.span(offset, length).ok_or_else(|| Error::new(ErrorKind::Closed))
@@ -73,7 +82,7 @@ pub fn transfer(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let range = local(attachment, region, region_offset, length);
+        let range = local(attachment, region, region_offset, length, opcode == 1);
         let request = range.and_then(|span| address(remote_address).map(|addr| (addr, span)));
         let (name, request) = if opcode == 1 {
             ("read", request.map(|(addr, into)| Request::Read { addr, into }))
@@ -147,7 +156,7 @@ pub fn send_region(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let range = local(attachment, region, offset, length);
+        let range = local(attachment, region, offset, length, false);
         let request = range.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
         submit(attachment, operation, "send", peer, timeout_ms, request);
     });
@@ -175,7 +184,7 @@ pub fn write_notify(
         let from = if region < 0.0 {
             staged(attachment, operation, region_offset, length)
         } else {
-            local(attachment, region, region_offset, length)
+            local(attachment, region, region_offset, length, false)
         };
         let request = from.and_then(|from| Ok((from, address(remote_address)?, address(tag)?)));
         let Some(connected) = attachment.peers.get(peer) else {
@@ -224,7 +233,7 @@ pub fn transfer_list(
             let span = if region < 0.0 {
                 staged(attachment, operation, offset, length)
             } else {
-                local(attachment, region, offset, length)
+                local(attachment, region, offset, length, direction == Direction::Read)
             };
             Ok(Entry {
                 addr: address(remote_address)?,
@@ -273,7 +282,8 @@ pub fn stage_bytes(attachment: u32, operation: f64, length: f64) -> bool {
 pub fn stage_in(attachment: u32, operation: f64, offset: f64, #[napi(ts_arg_type = "Uint8Array")] view: View) {
     with(attachment, |attachment| {
         if let (Some(memory), Some(offset)) = (attachment.staged.get(&(operation as u64)), number(offset)) {
-            view.empty(memory, offset);
+            // Private memory takes every byte; only a file's can fail.
+            let _ = view.empty(memory, offset);
         }
     });
 }
@@ -283,7 +293,7 @@ pub fn stage_in(attachment: u32, operation: f64, offset: f64, #[napi(ts_arg_type
 pub fn stage_out(attachment: u32, operation: f64, offset: f64, #[napi(ts_arg_type = "Uint8Array")] view: View) {
     with(attachment, |attachment| {
         if let (Some(memory), Some(offset)) = (attachment.staged.get(&(operation as u64)), number(offset)) {
-            view.fill(memory, offset);
+            let _ = view.fill(memory, offset);
         }
     });
 }

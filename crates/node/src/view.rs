@@ -20,27 +20,28 @@ impl View {
         let memory = Memory::private(self.len)?;
         // SAFETY: Node gave pointer and length of this view in this very call, during which JavaScript does not run. A
         // worker may write the bytes meanwhile if they are shared; the copy then has some of each.
-        unsafe { memory.copy_in_raw(0, self.bytes, self.len) };
+        unsafe { memory.copy_in_raw(0, self.bytes, self.len)? };
         Ok(Span::whole(memory))
     }
 
-    /// Copies it into the memory as far as both go.
-    pub(crate) fn empty(&self, to: &Arc<Memory>, offset: usize) {
+    /// Copies it into the memory as far as both go; an error where that is of a file, as for `fill`.
+    pub(crate) fn empty(&self, to: &Arc<Memory>, offset: usize) -> io::Result<()> {
         let count = self.len.min(to.len().saturating_sub(offset));
         if count > 0 {
             // SAFETY: as in `copied`; count is at most the view's length.
-            unsafe { to.copy_in_raw(offset, self.bytes, count) };
+            unsafe { to.copy_in_raw(offset, self.bytes, count)? };
         }
+        Ok(())
     }
 
     /// Fills it from the memory as far as both go; says how far.
-    pub(crate) fn fill(&self, from: &Arc<Memory>, offset: usize) -> usize {
+    pub(crate) fn fill(&self, from: &Arc<Memory>, offset: usize) -> io::Result<usize> {
         let count = self.len.min(from.len().saturating_sub(offset));
         if count > 0 {
             // SAFETY: as in `copied`; count is at most the view's length.
-            unsafe { from.copy_out_raw(offset, self.bytes, count) };
+            unsafe { from.copy_out_raw(offset, self.bytes, count)? };
         }
-        count
+        Ok(count)
     }
 }
 

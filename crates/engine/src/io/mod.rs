@@ -37,6 +37,17 @@ pub(crate) trait Transport: Send + Sync + Unpin + 'static {
     /// Takes bytes of the segments in turn as far as there is room.
     fn poll_send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>>;
 
+    /// [`Transport::poll_recv`] into memory of a file: a call may stop at a page that is gone, so that fewer bytes than there
+    /// is room for do not mean that there are no more.
+    fn poll_recv_file(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>> {
+        self.poll_recv(cx, segments)
+    }
+
+    /// [`Transport::poll_send`] out of memory of a file, likewise.
+    fn poll_send_file(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>> {
+        self.poll_send(cx, segments)
+    }
+
     /// Says that no more bytes will come; the other direction goes on.
     fn shutdown_write(&self);
 }

@@ -69,13 +69,13 @@ impl RecvBuffer {
         let body = RecvSegment::span(span, at, CALL_BYTES);
         let wanted = body.len();
         if rest > wanted {
-            let count = ready!(io.poll_recv(cx, &mut [body]))?;
+            let count = ready!(recv_over(span, io, cx, &mut [body]))?;
             return Poll::Ready(Ok((count > 0).then_some(count)));
         }
         self.make_room();
         let room = self.storage.len() - self.end;
         let tail = RecvSegment::bytes(&mut self.storage[self.end..]);
-        let count = ready!(io.poll_recv(cx, &mut [body, tail]))?;
+        let count = ready!(recv_over(span, io, cx, &mut [body, tail]))?;
         self.received(count.saturating_sub(wanted), room);
         Poll::Ready(Ok((count > 0).then_some(count.min(wanted))))
     }
@@ -98,6 +98,20 @@ impl RecvBuffer {
         if self.end == self.storage.len() {
             self.storage.resize(self.storage.len() * 2, 0);
         }
+    }
+}
+
+/// Receives into segments of which the first is the span's.
+fn recv_over(
+    span: &Span,
+    io: &dyn Transport,
+    cx: &mut Context<'_>,
+    segments: &mut [RecvSegment<'_>],
+) -> Poll<io::Result<usize>> {
+    if span.is_file() {
+        io.poll_recv_file(cx, segments)
+    } else {
+        io.poll_recv(cx, segments)
     }
 }
 

@@ -135,6 +135,11 @@ impl SendQueue {
         self.spans > 0 && self.chunks.iter().any(lost)
     }
 
+    fn has_file_body(&self) -> bool {
+        let is_of_file = |chunk: &Chunk| matches!(chunk, Chunk::Body { span, .. } if span.is_file());
+        self.spans > 0 && self.chunks.iter().take(SEGMENTS).any(is_of_file)
+    }
+
     fn tail(&mut self) -> &mut Vec<u8> {
         // A chunk that is full enough takes no more: a reader that never catches up would keep it growing for ever.
         if !matches!(self.chunks.back(), Some(Chunk::Bytes { bytes, .. }) if bytes.len() < CHUNK_BYTES) {
@@ -163,7 +168,11 @@ impl SendQueue {
         if room == CALL_BYTES {
             return Poll::Ready(Ok(0));
         }
-        let result = io.poll_send(cx, &segments[..used]);
+        let result = if self.has_file_body() {
+            io.poll_send_file(cx, &segments[..used])
+        } else {
+            io.poll_send(cx, &segments[..used])
+        };
         if let Poll::Ready(Ok(count)) = &result {
             self.advance(*count);
         }

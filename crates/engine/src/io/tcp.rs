@@ -33,22 +33,21 @@ impl TcpTransport {
 impl Transport for TcpTransport {
     fn poll_recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>> {
         let wanted = segments.iter().map(RecvSegment::len).sum();
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            if let Some(result) = self.attempt(Interest::READABLE, wanted, |fd| raw::recv(fd, segments)) {
-                return Poll::Ready(result);
-            }
-        }
+        self.recv(cx, segments, wanted)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>> {
         let wanted = segments.iter().map(SendSegment::len).sum();
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            if let Some(result) = self.attempt(Interest::WRITABLE, wanted, |fd| raw::send(fd, segments)) {
-                return Poll::Ready(result);
-            }
-        }
+        self.send(cx, segments, wanted)
+    }
+
+    // A call that stops at a lost page says nothing about the socket: to wait for that would be for ever.
+    fn poll_recv_file(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>> {
+        self.recv(cx, segments, 0)
+    }
+
+    fn poll_send_file(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>> {
+        self.send(cx, segments, 0)
     }
 
     fn shutdown_write(&self) {
@@ -57,6 +56,26 @@ impl Transport for TcpTransport {
 }
 
 impl TcpTransport {
+    /// Receives once the socket is readable; a count below `wanted` says that it has no more.
+    fn recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>], wanted: usize) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_read_ready(cx))?;
+            if let Some(result) = self.attempt(Interest::READABLE, wanted, |fd| raw::recv(fd, segments)) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
+    /// Sends once the socket is writable; a count below `wanted` says that it has no more room.
+    fn send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>], wanted: usize) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            if let Some(result) = self.attempt(Interest::WRITABLE, wanted, |fd| raw::send(fd, segments)) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+
     /// One system call; `None` when the socket was not ready after all.
     ///
     /// After a short count the kernel has no more, and the next call would only say so: reporting "would block" to the

@@ -76,14 +76,14 @@ impl<T: Transport> Lane<T> {
             (Opcode::Read, Some(span)) => {
                 if let Err(error) = span.check_file() {
                     drop(span);
-                    return piece.waiter.end(Err(Error::io(ErrorKind::File, &error)));
+                    return piece.waiter.end(Err(Error::file(&error)));
                 }
                 self.tx.push(&header);
                 into = Some(span);
             }
             (_, Some(span)) => {
                 if let Err(error) = self.tx.push_framed(&header, span) {
-                    return piece.waiter.end(Err(Error::io(ErrorKind::File, &error)));
+                    return piece.waiter.end(Err(Error::file(&error)));
                 }
             }
             (_, None) => self.tx.push(&header),

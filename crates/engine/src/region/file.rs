@@ -162,6 +162,9 @@ impl MappedFile {
     /// # Safety
     /// `from` must be readable for `len` bytes during the call.
     pub(super) unsafe fn write(&self, offset: usize, from: *const u8, len: usize) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
         self.check(offset, len)?;
         self.each(offset, len, |fd, done, at| {
             // SAFETY: as in `read`.

@@ -66,9 +66,7 @@ impl Registry {
         map: impl FnOnce() -> io::Result<MappedFile>,
     ) -> Result<Arc<Region>, Error> {
         self.register(name, access, tensor, || {
-            map()
-                .map(Memory::file)
-                .map_err(|error| Error::io(ErrorKind::File, &error))
+            map().map(Memory::file).map_err(|error| Error::file(&error))
         })
     }
 

@@ -54,7 +54,7 @@ async fn a_body_that_is_coming_in_may_get_there_and_nothing_is_taken_behind_it()
     writing.await.unwrap();
     sending.await.unwrap();
     let mut stored = [0; 1000];
-    region.memory().copy_out(0, &mut stored);
+    region.memory().copy_out(0, &mut stored).unwrap();
     assert_eq!((stored[499], stored[500], stored[999]), (1, 2, 2));
     assert_eq!((bytes_of(&into)[0], bytes_of(&into)[999]), (1, 2));
 }

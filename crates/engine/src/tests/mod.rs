@@ -1,7 +1,7 @@
 //! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
 
-mod dial;
 mod closing;
+mod dial;
 mod fence;
 mod giving_up;
 mod links;

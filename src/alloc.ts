@@ -1,0 +1,36 @@
+import { checkKeys, checkName, integer, valueError, type Integer } from './arguments.js'
+import { attached } from './completions.js'
+import { fromFailure } from './errors.js'
+import { ACCESS } from './info.js'
+import type { Lifetime } from './lifetime.js'
+import { native } from './native.js'
+import type { Access, AllocOptions, TensorOptions } from './options.js'
+import { makeRegion, type MemoryRegion } from './region.js'
+import { checkTensor } from './tensor.js'
+
+/** What a region's peers may do; `none` where nobody said. */
+export function checkAccess(value: Access | undefined, otherwise: Access): Access {
+  const access = value ?? otherwise
+  if (!ACCESS.includes(access)) throw valueError(`access must be one of ${ACCESS.join(', ')}`)
+  return access
+}
+
+/** `endpoint.alloc`: so many bytes, or as many as a tensor has. */
+export function alloc(
+  endpoint: Lifetime,
+  name: string,
+  size: Integer | TensorOptions,
+  options?: AllocOptions
+): MemoryRegion {
+  checkName(name)
+  const isTensor = typeof size === 'object' && size !== null && !Array.isArray(size)
+  const given = isTensor ? size : options
+  checkKeys(given, isTensor ? ['dtype', 'shape', 'access'] : ['access'])
+  const tensor = isTensor ? checkTensor(size.dtype, size.shape) : undefined
+  const length = tensor?.length ?? integer(size, 'length', 1)
+  const access = checkAccess(given?.access, 'none')
+  const shape = tensor === undefined ? undefined : [...tensor.shape]
+  const made = native.alloc(attached(), endpoint.use(), name, length, access, tensor?.dtype, shape)
+  if (made.failure !== undefined) throw fromFailure(made.failure)
+  return makeRegion(made.handle, endpoint, name, made.address, length, access, { tensor })
+}
