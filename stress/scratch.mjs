@@ -1,0 +1,60 @@
+import { explain } from './pattern.mjs'
+
+const POISON = 0xa5
+const GUARD = 64
+
+/** Memory of one actor's, all poison but for the ranges that operations under way have. */
+export class Scratch {
+  #bytes
+  #used = 0
+
+  /** @param region its memory */
+  constructor(region) {
+    this.region = region
+    this.#bytes = new Uint8Array(region.buffer).fill(POISON)
+  }
+
+  /** Room for an operation of `length` bytes, with a guard on both sides. */
+  take(length) {
+    const offset = this.#used + GUARD
+    this.#used = offset + length + GUARD
+    if (this.#used > this.#bytes.byteLength) throw new Error(`the plan wants more than ${this.#bytes.byteLength} bytes of scratch`)
+    return { offset, length, bytes: this.#bytes.subarray(offset, offset + length) }
+  }
+
+  /** Poisons what operations that have ended had: from now on nobody may touch it. */
+  retire({ bytes }) {
+    bytes.fill(POISON)
+  }
+
+  /** In words, which bytes were touched that no operation has. All of them are free again. */
+  sweep() {
+    const used = this.#bytes.subarray(0, this.#used)
+    this.#used = 0
+    return poisoned(used)
+  }
+}
+
+/** A view with guards in the same buffer, all poison. */
+export function guardedView(length) {
+  const whole = new Uint8Array(length + 2 * GUARD).fill(POISON)
+  return { whole, bytes: whole.subarray(GUARD, GUARD + length) }
+}
+
+/** In words, which bytes of the guards were touched. */
+export function guardsOf({ whole }) {
+  return poisoned(whole.subarray(0, GUARD)) ?? poisoned(whole.subarray(whole.byteLength - GUARD))
+}
+
+export function poison(bytes) {
+  bytes.fill(POISON)
+}
+
+let blank = Buffer.alloc(0)
+
+/** In words, which bytes are no poison any more. */
+export function poisoned(bytes) {
+  if (blank.byteLength < bytes.byteLength) blank = Buffer.alloc(bytes.byteLength, POISON)
+  const expected = blank.subarray(0, bytes.byteLength)
+  return Buffer.compare(bytes, expected) === 0 ? undefined : explain(bytes, expected, 0)
+}
