@@ -11,14 +11,8 @@ import { turn } from './plan.mjs'
 import { Scratch } from './scratch.mjs'
 import { Slot } from './slot.mjs'
 
-const { read, look, readBatch, prepared, legacy } = reads
-const { write, writeBatch, notify, large } = writes
-const { send, stream } = messages
-const { probe, refresh, connect, closePeer, closeScratch, closeEndpoint } = ends
-const KINDS = {
-  ...{ read, look, readBatch, prepared, legacy, write, writeBatch, notify, large, send, stream },
-  ...{ probe, refresh, connect, closePeer, closeScratch, closeEndpoint },
-}
+/** What a turn of each kind does. */
+const KINDS = new Map([reads, writes, messages, ends].flatMap((room) => Object.entries(room)))
 const SCRATCH_BYTES = 4 << 20
 
 /** One loop of operations, with an endpoint, peers and local memory of its own. */
@@ -53,7 +47,7 @@ export class Actor {
     const touched = this.scratch.sweep()
     if (touched !== undefined) this.ledger.fail(`memory of ended operations was touched, seen before ${where}: ${touched}`)
     try {
-      await KINDS[plan.kind](this, plan)
+      await KINDS.get(plan.kind)(this, plan)
     } catch (error) {
       this.ledger.fail(`${where} threw ${error.stack}`)
     }
@@ -112,7 +106,7 @@ export class Actor {
 
   async #pause(turns, milliseconds) {
     if (milliseconds !== undefined) return delay(milliseconds)
-    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+    for (let left = turns; left > 0; left--) await new Promise(setImmediate)
   }
 
   acknowledged(mine, operation) {

@@ -20,7 +20,6 @@ const graveyard = new Graveyard(ledger)
 let over = false
 let worker
 let incarnation = 0
-let before
 let contexts
 let target
 let actors
@@ -36,15 +35,15 @@ function tell(message) {
 /** What is made once and kept: threads of every kind, and the memory that the first use of anything takes. */
 async function warmUp() {
   await Promise.all([1, 2, 3, 4].map(() => stat('.')))
-  const contexts = [undefined, new TcpContext({ ioThreads: 2 })]
-  for (const context of contexts) {
+  const own = new TcpContext({ ioThreads: 2 })
+  for (const context of [undefined, own]) {
     const endpoint = await TcpEndpoint.listen(context === undefined ? {} : { context })
     endpoint.alloc('x', 1 << 20, { access: 'read' })
     const peer = await endpoint.connect(`tcp://127.0.0.1:${endpoint.port}`)
     await peer.read('x')
     await endpoint.close()
   }
-  await contexts[1].close()
+  await own.close()
   await new Promise((resolve) => new Worker('', { eval: true }).once('exit', resolve))
 }
 
@@ -139,5 +138,5 @@ process.on('message', async ({ command, ...rest }) => {
 
 await warmUp()
 const port = await findPort()
-before = await health()
+const before = await health()
 tell({ ready: { port } })

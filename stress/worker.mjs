@@ -31,10 +31,10 @@ for (let turn = 0; turn < NUMBERS; turn++) {
     }
     if (sending) send(peer, number, incarnation * NUMBERS + turn)
     else look(peer.read('facts', { remoteOffset: range.offset, length: range.length }).waitSync(), number, range)
-    parentPort.postMessage({ kind: sending ? 'worker send' : 'worker read', result: 'ok' })
+    count(sending, 'ok')
   } catch (error) {
-    if (!ALLOWED.includes(error.code)) tell(error.stack)
-    parentPort.postMessage({ kind: sending ? 'worker send' : 'worker read', result: error.code })
+    if (!ALLOWED.includes(error.code)) tell({ failure: error.stack })
+    count(sending, error.code)
   }
   // A turn of the loop, in which a worker may be terminated as well as in a wait.
   await new Promise(setImmediate)
@@ -49,9 +49,14 @@ function look(bytes, number, { offset, length }) {
   const expected = pattern(mark(number, 0, number, 'facts'), 1, offset, length)
   // A region that was made a moment ago may be zeros still.
   if (same(bytes, expected) || bytes.every((byte, at) => byte === 0 || byte === expected[at])) return
-  tell(`worker of process ${self}, facts of process ${number}: ${explain(bytes, expected, offset)}`)
+  tell({ failure: `worker of process ${self}, facts of process ${number}: ${explain(bytes, expected, offset)}` })
 }
 
-function tell(failure) {
-  parentPort.postMessage({ failure })
+function count(sending, result) {
+  tell({ kind: sending ? 'worker send' : 'worker read', result })
+}
+
+function tell(message) {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port between threads has no origin
+  parentPort.postMessage(message)
 }

@@ -47,7 +47,7 @@ withWheel('eight wheels read, write and send to one endpoint at once, and each h
       ])
       return Promise.all(started.map((future) => wheel.settle(future)))
     })
-    t.deepEqual(statuses, Array(WHEELS).fill([0, 0, 0]), `round ${round}`)
+    t.deepEqual(statuses, Array.from({ length: WHEELS }, () => [0, 0, 0]), `round ${round}`)
     await all(wheels, async (wheel, index) => {
       t.is(await wheel.sha256('read', 0, BYTES), sha256(bytes(index, 'weights', round)), `wheel ${index} round ${round}`)
     })

@@ -22,8 +22,8 @@ function settle(actor, { view, room }, failed) {
   poison(view.whole)
 }
 
-/** One read and what came of it; `look` sees the bytes. */
-export async function readInto(actor, peer, plan, name, range, local, look, more) {
+/** One read and what came of it; `show` is given the bytes. */
+export async function readInto(actor, peer, plan, name, range, local, show, more) {
   const into = destination(actor, local, range.length)
   const { value, error } = await actor.attempt(
     'read',
@@ -34,7 +34,7 @@ export async function readInto(actor, peer, plan, name, range, local, look, more
   if (error === undefined) {
     const count = typeof value === 'number' ? value : value.byteLength
     if (count !== range.length) actor.fail(`a read of ${range.length} bytes gave ${count}`)
-    look(into.bytes(value))
+    show(into.bytes(value))
   }
   settle(actor, into, error !== undefined)
   return error
@@ -57,8 +57,8 @@ export async function read(actor, plan) {
   const peer = await actor.peer(plan.peer)
   if (peer === undefined) return
   const results = []
-  const look = (range) => (bytes) => results.push([range, bytes.slice()])
-  await Promise.all(plan.reads.map((range) => readInto(actor, peer, plan, 'facts', range, range.local, look(range))))
+  const keep = (range) => (bytes) => results.push([range, bytes.slice()])
+  await Promise.all(plan.reads.map((range) => readInto(actor, peer, plan, 'facts', range, range.local, keep(range))))
   const fresh = young(actor, peer, plan.peer)
   for (const [{ offset }, bytes] of results) actor.checkFacts(plan.peer, bytes, offset, fresh)
 }

@@ -56,7 +56,7 @@ async function writeRanges(actor, wanted, kind, ranges) {
       return result && { ...result, operation, offset, length }
     })
   )
-  slot.record(before, address(peer, region), known.filter((write) => write !== undefined))
+  slot.record(before, address(peer, region), known.filter((one) => one !== undefined))
   const [{ offset, length }] = ranges
   await lookAt(actor, patient(plan), kind, { offset, length }, 'private')
 }
