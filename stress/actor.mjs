@@ -14,12 +14,13 @@ import { Slot } from './slot.mjs'
 /** What a turn of each kind does. */
 const KINDS = new Map([reads, writes, messages, ends].flatMap((room) => Object.entries(room)))
 const SCRATCH_BYTES = 4 << 20
+/** What the facts of each process are: the same for all actors. */
+const FACTS = new Map()
 
 /** One loop of operations, with an endpoint, peers and local memory of its own. */
 export class Actor {
   #peers = new Map()
   #slots = new Map()
-  #facts = new Map()
   #operation = 0
   #scratches = 0
   /** When it first saw the facts of each peer at their present address. */
@@ -65,14 +66,13 @@ export class Actor {
   }
 
   /** Memory that was its own: the fence holds, so that nobody may touch it again. */
-  bury(buffer) {
-    this.graveyard.bury(`scratch of actor ${this.actor}`, new Uint8Array(buffer))
+  buryScratch() {
+    this.graveyard.bury(`scratch of actor ${this.actor}`, this.scratch.leave())
   }
 
   async close() {
-    const { buffer } = this.scratch.region
     await this.follow('close', () => this.endpoint.close())
-    this.bury(buffer)
+    this.buryScratch()
     this.forget()
   }
 
@@ -153,8 +153,8 @@ export class Actor {
   /** Looks at bytes that were read of the facts of `target`; `young` regions may still be zeros. */
   checkFacts(target, bytes, offset, young) {
     const mine = mark(target, 0, target, 'facts')
-    let facts = this.#facts.get(target)
-    if (facts === undefined) this.#facts.set(target, (facts = pattern(mine, 1, 0, FACTS_BYTES)))
+    let facts = FACTS.get(target)
+    if (facts === undefined) FACTS.set(target, (facts = pattern(mine, 1, 0, FACTS_BYTES)))
     const expected = facts.subarray(offset, offset + bytes.byteLength)
     if (same(bytes, expected)) return
     if (young && bytes.every((byte, at) => byte === 0 || byte === expected[at])) return this.ledger.count('facts not filled yet', 'ok')

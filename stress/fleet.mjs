@@ -17,6 +17,8 @@ class Member {
     this.number = number
     this.#child = fork(new URL('./process.mjs', import.meta.url), [seed, number, processes].map(String), {
       execArgv: ['--expose-gc'],
+      // Large blocks go back to the system when they are freed, so that what is resident at the end says something.
+      env: { ...process.env, MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#child.on('message', (message) => {

@@ -22,9 +22,12 @@ const WEIGHTS = {
   connect: 3,
   legacy: 2,
   closePeer: 2,
-  closeScratch: 2,
+  closeScratch: 3,
   closeEndpoint: 1,
 }
+
+/** The first actor is about large transfers: fences should meet them half way. */
+const LARGE_WEIGHTS = { ...WEIGHTS, large: 40 }
 
 /** Longest range of one operation but for `large` ones. */
 export const MOST_BYTES = 128 << 10
@@ -87,14 +90,14 @@ const DETAILS = {
   connect: (random) => ({ by: random.pick(['url', 'info', 'json']), read: random.range(FACTS_BYTES, 4096) }),
   legacy: (random) => ({ reads: Array.from({ length: random.between(1, 6) }, () => random.range(FACTS_BYTES, 64 << 10)) }),
   closePeer: (random) => ({ reads: Array.from({ length: random.between(1, 12) }, () => random.range(FACTS_BYTES, MOST_BYTES)) }),
-  closeScratch: (random) => ({ reads: Array.from({ length: random.between(1, 8) }, () => random.range(FACTS_BYTES, 64 << 10)) }),
+  closeScratch: (random) => ({ reads: Array.from({ length: random.between(1, 3) }, () => random.range(FACTS_BYTES, 1 << 20)) }),
   closeEndpoint: (random) => ({ reads: Array.from({ length: random.between(1, 12) }, () => random.range(FACTS_BYTES, MOST_BYTES)) }),
 }
 
 /** The turn `number` of an actor. */
 export function turn(seed, processes, process, actor, number) {
   const random = new Random(seed, processes, process, actor, number)
-  const kind = random.weighted(WEIGHTS)
+  const kind = random.weighted(actor === 0 ? LARGE_WEIGHTS : WEIGHTS)
   return { number, kind, peer: random.below(processes), giveUp: givingUp(random), ...DETAILS[kind](random) }
 }
 

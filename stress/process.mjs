@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { TcpContext, TcpEndpoint } from 'memlane'
 import { Actor } from './actor.mjs'
 import { Graveyard } from './graveyard.mjs'
-import { health, leaks } from './health.mjs'
+import { health, leaks, settled } from './health.mjs'
 import { ACTORS } from './layout.mjs'
 import { Ledger } from './ledger.mjs'
 import { Random } from './random.mjs'
@@ -23,6 +23,8 @@ let incarnation = 0
 let contexts
 let target
 let actors
+let leave
+const leaving = new Promise((resolve) => (leave = resolve))
 
 process.once('disconnect', () => process.exit(9))
 process.on('uncaughtException', (error) => ledger.fail(`uncaught in process ${number}: ${error.stack}`))
@@ -97,6 +99,11 @@ async function work({ ports }) {
   worker = undefined
   tell({ quiet: true })
   await targeting
+  // All initiators have closed and all targets listen: what is open now was left behind by whoever dialled it.
+  const left = (await settled(before.sockets + 1)) - before.sockets - 1
+  if (left !== 0) ledger.fail(`process ${number} has ${left} connections when every initiator has closed`)
+  tell({ settled: true })
+  await leaving
   await target.close()
   await Promise.all(Object.values(contexts).map((context) => context.close()))
   graveyard.close()
@@ -123,6 +130,7 @@ const commands = {
   work,
   stop: () => (over = 'actors'),
   finish: () => (over = 'everybody'),
+  close: () => leave(),
   diagnose: () => tell({ diagnosis: { ...ledger.summary, pending: ledger.pending } }),
   leave: () => process.exit(0),
 }

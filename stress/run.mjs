@@ -99,6 +99,8 @@ async function play(fleet, seconds) {
     fleet.tell('stop')
     await fleet.hear('quiet', PHASE_MS)
     fleet.tell('finish')
+    await fleet.hear('settled', PHASE_MS)
+    fleet.tell('close')
     return await fleet.hear('done', PHASE_MS)
   } finally {
     clearInterval(showing)

@@ -19,7 +19,21 @@ export class Scratch {
     const offset = this.#used + GUARD
     this.#used = offset + length + GUARD
     if (this.#used > this.#bytes.byteLength) throw new Error(`the plan wants more than ${this.#bytes.byteLength} bytes of scratch`)
-    return { offset, length, bytes: this.#bytes.subarray(offset, offset + length) }
+    const bytes = () => this.#bytes.subarray(offset, offset + length)
+    return {
+      offset,
+      length,
+      get bytes() {
+        return bytes()
+      },
+    }
+  }
+
+  /** Gives the memory itself away, whose fence holds; operations that have ended are looked at in a copy. */
+  leave() {
+    const bytes = this.#bytes
+    this.#bytes = bytes.slice(0, this.#used)
+    return bytes
   }
 
   /** Poisons what operations that have ended had: from now on nobody may touch it. */

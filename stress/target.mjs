@@ -130,10 +130,10 @@ export class Target {
   async run(over, worker) {
     for (let number = 0; !over(); number++) {
       const random = new Random(this.seed, this.processes, this.process, 0x7a, number)
-      await delay(random.between(50, 500))
+      await delay(random.between(20, 400))
       this.watch()
       this.graveyard.watch()
-      const what = random.weighted({ facts: 3, cells: 3, large: 2, restart: 1, worker: 1, nothing: 3 })
+      const what = random.weighted({ facts: 4, cells: 3, large: 4, restart: 1, worker: 1, nothing: 2 })
       if (what === 'restart') await this.restart()
       else if (what === 'worker') await worker()
       else if (what !== 'nothing') await this.remake(what)

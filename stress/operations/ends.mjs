@@ -41,7 +41,7 @@ export async function connect(actor, plan) {
 
 /** Reads that are under way when something of their own is closed, each of which ends all the same. */
 async function closing(actor, plan, peer, close) {
-  const local = plan.kind === 'closeScratch' ? 'region' : 'view'
+  const local = plan.kind === 'closePeer' ? 'view' : 'region'
   const reads = plan.reads.map((range) =>
     readInto(actor, peer, patient(plan), 'facts', range, local, (bytes) => actor.checkFacts(plan.peer, bytes, range.offset, true), CLOSED)
   )
@@ -61,19 +61,16 @@ export async function closePeer(actor, plan) {
 export async function closeScratch(actor, plan) {
   const peer = await actor.peer(plan.peer)
   if (peer === undefined) return
-  const { region } = actor.scratch
-  const { buffer } = region
-  await closing(actor, plan, peer, () => actor.follow('fence', () => region.close()))
-  actor.bury(buffer)
+  await closing(actor, plan, peer, async () => {
+    await actor.follow('fence', () => actor.scratch.region.close())
+    actor.buryScratch()
+  })
   actor.makeScratch()
 }
 
 export async function closeEndpoint(actor, plan) {
   const peer = await actor.peer(plan.peer)
   if (peer === undefined) return
-  const { buffer } = actor.scratch.region
-  await closing(actor, plan, peer, () => actor.follow('close', () => actor.endpoint.close()))
-  actor.bury(buffer)
-  actor.forget()
+  await closing(actor, plan, peer, () => actor.close())
   await actor.open()
 }
