@@ -49,7 +49,11 @@ async function meet(t: ExecutionContext, contexts: [TcpContext, TcpContext], rou
   for (const { endpoint } of [one, other]) {
     t.like(endpoint.stats(), { connections: { open: 1, accepted: 1 }, lanes: { dialled: 1 } }, what)
   }
-  await Promise.all([one.endpoint.close(), other.endpoint.close()])
+  // The side that closes leaves no connection of either way behind, although the other one goes on listening.
+  const [leaving, staying] = round % 2 === 0 ? [one, other] : [other, one]
+  await leaving.endpoint.close()
+  t.is(await until(before + 1, sockets), before + 1, `${what}, one closed`)
+  await staying.endpoint.close()
   t.is(await until(before, sockets), before, what)
 }
 

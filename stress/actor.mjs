@@ -14,8 +14,6 @@ import { Slot } from './slot.mjs'
 /** What a turn of each kind does. */
 const KINDS = new Map([reads, writes, messages, ends].flatMap((room) => Object.entries(room)))
 const SCRATCH_BYTES = 4 << 20
-/** What the facts of each process are: the same for all actors. */
-const FACTS = new Map()
 
 /** One loop of operations, with an endpoint, peers and local memory of its own. */
 export class Actor {
@@ -30,9 +28,12 @@ export class Actor {
   /** Messages whose send succeeded: numbers by mark. */
   sent = new Map()
 
-  /** @param given.ports of all processes by their number */
-  constructor({ seed, process, actor, ports, ledger, context, graveyard }) {
-    Object.assign(this, { seed, process, actor, ports, ledger, context, graveyard })
+  /**
+   * @param given.ports of all processes by their number
+   * @param given.facts what the facts of each process are, made when they are first needed; one table for all actors
+   */
+  constructor({ seed, process, actor, ports, ledger, context, graveyard, facts }) {
+    Object.assign(this, { seed, process, actor, ports, ledger, context, graveyard, facts })
   }
 
   /** Does one turn after the other until `over` says so. */
@@ -153,8 +154,8 @@ export class Actor {
   /** Looks at bytes that were read of the facts of `target`; `young` regions may still be zeros. */
   checkFacts(target, bytes, offset, young) {
     const mine = mark(target, 0, target, 'facts')
-    let facts = FACTS.get(target)
-    if (facts === undefined) FACTS.set(target, (facts = pattern(mine, 1, 0, FACTS_BYTES)))
+    let facts = this.facts.get(target)
+    if (facts === undefined) this.facts.set(target, (facts = pattern(mine, 1, 0, FACTS_BYTES)))
     const expected = facts.subarray(offset, offset + bytes.byteLength)
     if (same(bytes, expected)) return
     if (young && bytes.every((byte, at) => byte === 0 || byte === expected[at])) return this.ledger.count('facts not filled yet', 'ok')

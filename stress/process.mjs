@@ -80,9 +80,10 @@ async function work({ ports }) {
     ledger.failOverdue()
     tell({ progress: ledger.summary })
   }, 500)
+  const facts = new Map()
   actors = Array.from({ length: ACTORS }, (_, actor) => {
     const context = actor % 2 === 0 ? undefined : contexts.initiator
-    return new Actor({ seed, process: number, actor, ports, ledger, context, graveyard })
+    return new Actor({ seed, process: number, actor, ports, ledger, context, graveyard, facts })
   })
   const ended = () => over
   if (number % 2 === 0) startWorker(ports)
@@ -110,6 +111,7 @@ async function work({ ports }) {
   const sent = actors.flatMap((actor) => [...actor.sent])
   const received = [...target.received].map(([mark, numbers]) => [mark, [...numbers]])
   actors = target = contexts = undefined
+  facts.clear()
   const after = await health()
   for (const leak of leaks(before, after)) ledger.fail(`process ${number} has ${leak}`)
   clearInterval(watching)

@@ -64,11 +64,14 @@ export function poison(bytes) {
   bytes.fill(POISON)
 }
 
-let blank = Buffer.alloc(0)
+const BLANK = Buffer.alloc(1 << 20, POISON)
 
-/** In words, which bytes are no poison any more. */
+/** In words, which bytes are no poison any more; of more than a mebibyte the first that has any. */
 export function poisoned(bytes) {
-  if (blank.byteLength < bytes.byteLength) blank = Buffer.alloc(bytes.byteLength, POISON)
-  const expected = blank.subarray(0, bytes.byteLength)
-  return Buffer.compare(bytes, expected) === 0 ? undefined : explain(bytes, expected, 0)
+  for (let from = 0; from < bytes.byteLength; from += BLANK.byteLength) {
+    const part = bytes.subarray(from, from + BLANK.byteLength)
+    const expected = BLANK.subarray(0, part.byteLength)
+    if (Buffer.compare(part, expected) !== 0) return explain(part, expected, from)
+  }
+  return undefined
 }
