@@ -52,6 +52,10 @@ export class Child {
     return child
   }
 
+  get pid(): number {
+    return this.#process.pid as number
+  }
+
   get running(): boolean {
     return this.#process.exitCode === null && this.#process.signalCode === null
   }
