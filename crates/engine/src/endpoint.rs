@@ -4,6 +4,7 @@ use crate::{
     config::millis,
     context::{Context, Shared},
     error::{Error, ErrorKind},
+    events::{Event, Events},
     fence::{Holders, fence},
     io::{TcpTransport, listen},
     link::Destination,
@@ -22,6 +23,7 @@ use tokio::{
     runtime::Handle,
     task::AbortHandle,
 };
+use tracing::{debug, error, info};
 
 /// One endpoint: regions, posted receives, a listening socket, peers.
 #[derive(Debug)]
@@ -76,16 +78,23 @@ impl Endpoint {
             match bound.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok((listener, address)) => {
                     target.set_address(address.ip().to_string(), address.port());
+                    info!(%address, "listening");
                     ticket.complete(Ok(Done::Nothing));
                     accept(listener, target, context).await;
                 }
                 Err(error) => {
                     let error = Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"));
+                    info!(%error, "not listening");
                     ticket.complete(Err(error));
                 }
             }
         });
         state.accepting = Some(task.abort_handle());
+    }
+
+    /// What happens beside its operations, for one watcher.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.target.events
     }
 
     /// A new region of `len` zeroed bytes; usable, by peers too, from the moment that this returns.
@@ -126,7 +135,8 @@ impl Endpoint {
             mode,
         };
         let stats = Arc::clone(&self.target.stats);
-        let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());
+        let events = Arc::clone(&self.target.events);
+        let peer = Peer::new(self.context.link(destination), stats, events, self.runtime().clone());
         // Under the state's lock, as the flag is set: closing sees it, or it is not made.
         self.holders.add(&peer);
         Ok(peer)
@@ -185,6 +195,9 @@ impl Endpoint {
             for region in regions {
                 fence(region, Duration::ZERO).await;
             }
+            // What the close has ended is told; whoever waits for it has heard.
+            target.events.close();
+            info!(address = target.address(), "endpoint closed");
             ticket.complete(Ok(Done::Nothing));
         });
     }
@@ -198,17 +211,29 @@ async fn accept(listener: TcpListener, target: Arc<Target>, context: Arc<Shared>
         match listener.accept().await {
             Ok((stream, from)) => {
                 pause = PATIENCE.0;
+                debug!(peer = %from, "connection accepted");
                 if let Some(admission) = target.admit(from) {
                     serve(stream, from, admission, &target, &context);
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
-            Err(_) => {
+            Err(error) => {
+                // Once for each time that it begins.
+                if pause == PATIENCE.0 {
+                    error!(%error, "no connection can be accepted");
+                    target.events.tell(|| Event::Error(not_accepting(&error)));
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PATIENCE.1);
             }
         }
     }
+}
+
+fn not_accepting(error: &io::Error) -> Error {
+    Error::new(ErrorKind::Listen)
+        .detail(format!("no connection can be accepted for now: {error}"))
+        .during("listen")
 }
 
 /// Gives the connection to the thread whose turn it is; it stays there.

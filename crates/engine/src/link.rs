@@ -13,6 +13,7 @@ use crate::{
     },
     mailbox::Mailbox,
     op::{Entry, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    roster::Destined,
     stats::Stats,
 };
 use memlane_wire::{Mode, Opcode};
@@ -32,10 +33,24 @@ pub(crate) struct Destination {
     pub(crate) mode: Mode,
 }
 
+impl Destination {
+    /// `host:port`, with brackets around an IPv6 address.
+    fn name(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
+
 /// The lanes to one destination.
 #[derive(Debug)]
 pub(crate) struct Link {
     destination: Destination,
+    /// Its name, and who is told when the other side comes and goes.
+    pub(crate) destined: Destined,
     context: Weak<Shared>,
     bulk: Arc<BulkQueue>,
     state: Mutex<Lanes>,
@@ -70,15 +85,12 @@ impl OpenLane {
 impl Link {
     pub(crate) fn new(destination: Destination, context: Weak<Shared>) -> Arc<Self> {
         Arc::new(Self {
+            destined: Destined::to(destination.name().into()),
             destination,
             context,
             bulk: Arc::default(),
             state: Mutex::default(),
         })
-    }
-
-    pub(crate) fn destination(&self) -> &Destination {
-        &self.destination
     }
 
     /// One more peer uses it, until [`Link::leave`].
@@ -215,6 +227,7 @@ impl Link {
             bulk: bulk.map(BulkQueue::join),
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
+            destined: self.destined.clone(),
         };
         let Destination { host, port, .. } = self.destination.clone();
         let dial: Dial<TcpTransport> = Box::pin(async move {

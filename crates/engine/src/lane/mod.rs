@@ -15,9 +15,11 @@ mod write;
 use crate::{
     config::Limits,
     error::{Error, ErrorKind},
+    events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
     mailbox::Mailbox,
     op::{Operation, OperationKey, Remote},
+    roster::{Attendance, Destined},
     stats::Stats,
 };
 use bulk::Membership;
@@ -36,6 +38,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep},
 };
+use tracing::debug;
 use write::Departure;
 
 /// What a lane is told.
@@ -67,6 +70,8 @@ pub(crate) struct LaneParts {
     pub(crate) bulk: Option<Membership>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
+    /// Whom it goes to, and who wants to know when that is there.
+    pub(crate) destined: Destined,
 }
 
 enum Link<T> {
@@ -83,6 +88,9 @@ pub(crate) struct Lane<T: Transport> {
     preface: Preface,
     limits: Arc<Limits>,
     stats: Arc<Stats>,
+    destined: Destined,
+    /// Once the peer has answered.
+    attendance: Option<Attendance>,
     queue: Queue,
     bulk: Option<Membership>,
     tiny_run: u32,
@@ -125,7 +133,9 @@ impl<T: Transport> Lane<T> {
             bulk,
             limits,
             stats,
+            destined,
         } = parts;
+        debug!(peer = %destined.address, "dialling");
         let now = Instant::now();
         stats.lanes_dialled.add(1);
         Self {
@@ -136,6 +146,8 @@ impl<T: Transport> Lane<T> {
             preface,
             limits,
             stats,
+            destined,
+            attendance: None,
             queue: Queue::default(),
             bulk,
             tiny_run: 0,
@@ -192,10 +204,27 @@ impl<T: Transport> Lane<T> {
         self.link = Link::Up(io?);
         self.moved = Instant::now();
         self.began = self.moved;
-        if self.mode == Mode::Native {
-            self.tx.push(&self.preface.encode());
+        match self.mode {
+            Mode::Native => self.tx.push(&self.preface.encode()),
+            Mode::Legacy => self.greet(None),
         }
         Ok(true)
+    }
+
+    /// The peer is there.
+    fn greet(&mut self, instance: Option<[u8; 16]>) {
+        debug!(peer = %self.destined.address, wire = ?self.mode, "lane open");
+        self.attendance = Some(self.destined.arrived(self.mode, instance));
+    }
+
+    /// Says why it ends: to those who watch, unless a reason is known already, and to the log.
+    fn part(&mut self, error: Option<&Error>) {
+        let peer = &self.destined.address;
+        let Some(attendance) = &mut self.attendance else {
+            return debug!(%peer, error = error.map(tracing::field::display), "not connected");
+        };
+        let why = attendance.part(error.map_or(Parting::Evicted, |error| error.kind().into()));
+        debug!(%peer, reason = why.name(), error = error.map(tracing::field::display), "lane ended");
     }
 
     fn take_commands(&mut self) -> Result<(), End> {
@@ -278,8 +307,12 @@ impl<T: Transport> Future for Lane<T> {
         let lane = self.get_mut();
         match lane.turn(cx) {
             Ok(()) => Poll::Pending,
-            Err(End::Idle) => Poll::Ready(()),
+            Err(End::Idle) => {
+                lane.part(None);
+                Poll::Ready(())
+            }
             Err(End::Failed(error)) => {
+                lane.part(Some(&error));
                 lane.fail_all(&error);
                 Poll::Ready(())
             }

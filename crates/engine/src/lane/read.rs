@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
+    events::Parting,
     io::Transport,
     op::{Done, Waiter},
     region::span::Span,
@@ -112,6 +113,9 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
+        if let Some(attendance) = &mut self.attendance {
+            attendance.part(Parting::Reset);
+        }
         self.send_error
             .take()
             .unwrap_or_else(|| Error::io(ErrorKind::PeerClosed, error))
@@ -173,6 +177,7 @@ impl<T: Transport> Lane<T> {
             return Err(Error::new(ErrorKind::Auth).detail("the peer asks for a token, and none is configured here"));
         }
         self.incoming = Incoming::Answer;
+        self.greet(Some(preface.instance));
         self.issue();
         Ok(true)
     }

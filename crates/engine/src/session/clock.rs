@@ -6,6 +6,7 @@
 use super::{End, Phase, Session};
 use crate::{
     config::millis,
+    events::Parting,
     io::{AT_REST, Transport},
 };
 use std::{
@@ -113,12 +114,12 @@ impl<T: Transport> Session<T> {
             }
             Phase::Header if self.tx.pending() == 0 && self.rx.len() == 0 => {
                 self.target.stats.evicted.add(1);
-                Err(End)
+                Err(End(Parting::Evicted))
             }
-            Phase::Closing { .. } => Err(End),
+            Phase::Closing { .. } => Err(End(Parting::Timeout)),
             _ => {
                 self.target.stats.timed_out.add(1);
-                Err(End)
+                Err(End(Parting::Timeout))
             }
         }
     }

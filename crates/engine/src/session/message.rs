@@ -3,6 +3,7 @@
 use super::{Fate, Phase, Session};
 use crate::{
     config::millis,
+    events::Parting,
     io::Transport,
     recv::{Arrival, MessageKey, Posted},
     region::{memory::Memory, span::Span},
@@ -151,7 +152,7 @@ impl<T: Transport> Session<T> {
             self.answer(sequence, status);
         }
         if rest > self.target.limits.drain_bytes {
-            self.close_after_answers();
+            self.close_after_answers(Parting::Refused);
         } else {
             self.drain(rest);
         }

@@ -11,10 +11,12 @@ mod input;
 mod message;
 
 use crate::{
+    events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
     mailbox::Mailbox,
     recv::{Event, MessageKey, Posted, Sender},
     region::span::Span,
+    roster::Attendance,
     target::{Admission, Target},
 };
 use memlane_wire::{Header, Mode, Status, StatusFrame};
@@ -26,13 +28,20 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::time::{Instant, Sleep};
+use tracing::debug;
 
 /// One accepted connection, to be spawned; ends when the connection does.
 pub(crate) struct Session<T: Transport> {
     io: T,
     target: Arc<Target>,
+    /// Before the admission: whoever waits for the last session has heard that it ended.
+    attendance: Option<Attendance>,
     admission: Admission,
     from: Arc<str>,
+    /// What a native peer's preface said.
+    instance: Option<[u8; 16]>,
+    /// Why it ends, once that is known.
+    parting: Option<Parting>,
     mode: Mode,
     phase: Phase,
     rx: RecvBuffer,
@@ -92,11 +101,11 @@ enum Fate {
 
 /// Why a session ends; each is counted where it is found.
 #[derive(Debug)]
-struct End;
+struct End(Parting);
 
 impl From<io::Error> for End {
     fn from(_: io::Error) -> Self {
-        Self
+        Self(Parting::Reset)
     }
 }
 
@@ -105,8 +114,11 @@ impl<T: Transport> Session<T> {
         let now = Instant::now();
         Self {
             io,
+            attendance: None,
             admission,
             from,
+            instance: None,
+            parting: None,
             mode: Mode::Native,
             phase: Phase::Sniff,
             rx: RecvBuffer::default(),
@@ -197,7 +209,7 @@ impl<T: Transport> Session<T> {
     fn end_of_stream(&mut self) -> Result<usize, End> {
         self.ended = true;
         match self.phase {
-            Phase::Sniff | Phase::Preface => return Err(End),
+            Phase::Sniff | Phase::Preface => return Err(End(Parting::Closed)),
             Phase::Header | Phase::Closing { .. } => {}
             _ => self.leave_phase(Phase::Header),
         }
@@ -212,7 +224,7 @@ impl<T: Transport> Session<T> {
         match &mut self.phase {
             Phase::Closing { since, farewell_sent } => {
                 if self.ended {
-                    return Err(End);
+                    return Err(End(Parting::Closed));
                 }
                 if !*farewell_sent {
                     (*since, *farewell_sent) = (Instant::now(), true);
@@ -222,7 +234,7 @@ impl<T: Transport> Session<T> {
             }
             Phase::Header if self.ended && self.rx.len() < Header::LEN => {
                 if self.kept.is_empty() || self.mode == Mode::Legacy {
-                    Err(End)
+                    Err(End(Parting::Closed))
                 } else {
                     Ok(())
                 }
@@ -250,14 +262,14 @@ impl<T: Transport> Session<T> {
 
     fn handle_event(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Close => self.close_after_answers(),
+            Event::Close => self.close_after_answers(Parting::Local),
             Event::Revoke => {
                 let revoked = match &self.phase {
                     Phase::Store { into, .. } | Phase::Message { into, .. } => into.is_revoked(),
                     _ => false,
                 };
                 if revoked || self.tx.has_revoked_body() {
-                    return Err(End);
+                    return Err(End(Parting::Fence));
                 }
             }
             Event::Grant(key, posted) => self.granted(key, posted),
@@ -267,7 +279,7 @@ impl<T: Transport> Session<T> {
                 self.answer(sequence, status);
                 // The legacy wire has one way to say that a message found no receive.
                 if self.mode == Mode::Legacy && status == Status::NoReceive {
-                    self.close_after_answers();
+                    self.close_after_answers(Parting::Refused);
                 }
             }
         }
@@ -282,7 +294,8 @@ impl<T: Transport> Session<T> {
     }
 
     /// Nothing on this connection is parsed any more; what was answered is still sent.
-    fn close_after_answers(&mut self) {
+    fn close_after_answers(&mut self, why: Parting) {
+        self.parting.get_or_insert(why);
         if !matches!(self.phase, Phase::Closing { .. }) {
             self.leave_phase(Phase::Closing {
                 since: Instant::now(),
@@ -320,7 +333,11 @@ impl<T: Transport> Future for Session<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().turn(cx).unwrap_or(Poll::Ready(()))
+        let session = self.get_mut();
+        session.turn(cx).unwrap_or_else(|End(why)| {
+            session.parting.get_or_insert(why);
+            Poll::Ready(())
+        })
     }
 }
 
@@ -333,5 +350,11 @@ impl<T: Transport> Drop for Session<T> {
             }
         }
         self.leave_phase(Phase::Header);
+        // Dropped without a reason: the runtime stops.
+        let why = self.parting.unwrap_or(Parting::Local);
+        debug!(peer = %self.from, reason = why.name(), "session ended");
+        if let Some(attendance) = &mut self.attendance {
+            attendance.part(why);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine alone: two endpoints in one process, over TCP and over a pipe that delivers and cuts as the test says.
 
+mod events;
 mod fence;
 mod giving_up;
 mod links;

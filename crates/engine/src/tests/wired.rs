@@ -13,6 +13,7 @@ use crate::{
     op::{Done, Operation, OperationKey, Request, channel},
     recv::Posted,
     region::{Access, Region, memory::Memory, span::Span},
+    roster::Destined,
     session::Session,
     target::Target,
 };
@@ -60,6 +61,7 @@ pub(crate) fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQu
         bulk: Some(bulk.join()),
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
+        destined: Destined::to("127.0.0.1:9".into()),
     };
     let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
     (commands, bulk, tokio::spawn(Lane::new(parts, dial)))
