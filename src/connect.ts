@@ -1,4 +1,5 @@
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { begin, fulfil } from './future.js'
 import { checkInfo, parseUrl } from './info.js'
 import type { Lifetime } from './lifetime.js'
@@ -6,6 +7,7 @@ import { native, type Failure } from './native.js'
 import { Call, nothing, Operation } from './operation.js'
 import type { PeerInfo, RegionInfo, Wire } from './options.js'
 import { makePeer, type Peer } from './peer.js'
+import { labelOf } from './remote.js'
 
 /** Whom to connect to, and how. */
 export interface Target {
@@ -25,6 +27,11 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
   return { host: info.host, port: info.port, wire: wire ?? (info.native ? 'native' : 'legacy'), regions: info.regions }
 }
 
+/** What is told of a connect. */
+export function connecting({ host, port }: Target): OperationSubject {
+  return { operation: 'connect', peer: labelOf(host, port) }
+}
+
 /** A connection being made; its result is the peer. */
 export class Connect extends Operation<Peer> {
   readonly #owner: Lifetime
@@ -38,6 +45,10 @@ export class Connect extends Operation<Peer> {
     this.#owner = owner
     this.#target = target
     this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy', timeoutMs)
+  }
+
+  about(): OperationSubject {
+    return connecting(this.#target)
   }
 
   protected override succeeded(op: number): void {

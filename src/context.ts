@@ -1,5 +1,6 @@
 import { checkKeys } from './arguments.js'
 import { attached } from './completions.js'
+import { observed, tellEnd, tellStart } from './diagnostics.js'
 import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { native } from './native.js'
@@ -8,8 +9,8 @@ import type { Limits } from './options.js'
 
 /** A new endpoint of `context`; without one, of a context of its own where limits are set, else of the process's own. */
 export let makeEndpoint: (context: TcpContext | undefined, limits: Record<string, number>) => Lifetime
-/** Closes an endpoint that {@link makeEndpoint} made. */
-export let endEndpoint: (endpoint: Lifetime, context: TcpContext | undefined) => Promise<void>
+/** Closes an endpoint that {@link makeEndpoint} made; `untold` where no user knows of it. */
+export let endEndpoint: (endpoint: Lifetime, context: TcpContext | undefined, untold?: 'untold') => Promise<void>
 
 /** The handle of the context that everybody in this process shares who asks for none of his own. */
 let shared: number | undefined
@@ -49,8 +50,10 @@ export class TcpContext {
    */
   close(): Promise<void> {
     return this.#lifetime.end(async (handle) => {
+      const message = observed() ? tellStart({ operation: 'close', closes: 'context' }) : undefined
       await Promise.all([...this.#endpoints].map((endpoint) => endEndpoint(endpoint, this)))
       native.closeContext(attached(), handle)
+      if (message !== undefined) tellEnd(message, undefined)
     })
   }
 
@@ -66,9 +69,10 @@ export class TcpContext {
       context.#endpoints.add(endpoint)
       return endpoint
     }
-    endEndpoint = (endpoint, context) =>
+    endEndpoint = (endpoint, context, untold) =>
       endpoint.end(async (handle) => {
-        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing).wait()
+        const subject = untold === undefined ? ({ operation: 'close', closes: 'endpoint' } as const) : undefined
+        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle), nothing, subject).wait()
         if (context !== undefined) context.#endpoints.delete(endpoint)
       })
   }

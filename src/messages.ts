@@ -1,9 +1,11 @@
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { begin, fulfil } from './future.js'
 import { native } from './native.js'
 import { Operation } from './operation.js'
 import type { Received } from './options.js'
 import { regionBytes, regionHandle, type MemoryRegion } from './region.js'
+import type { Remote } from './remote.js'
 import { takeInto } from './transfer.js'
 
 /** Any tag, to the engine. */
@@ -11,24 +13,41 @@ export const ANY_TAG = -1
 
 /** A message under way; its result is the number of bytes sent. */
 export class Send extends Operation<number> {
-  static bytes(peer: number, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
-    const send = new Send()
+  readonly #remote: Remote
+  readonly #bytes: number
+  readonly #tag: number
+
+  private constructor(remote: Remote, bytes: number, tag: number) {
+    super()
+    this.#remote = remote
+    this.#bytes = bytes
+    this.#tag = tag
+  }
+
+  static bytes(remote: Remote, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
+    const peer = remote.lifetime.use()
+    const send = new Send(remote, bytes.byteLength, tag)
     native.sendBytes(attached(), begin(send), peer, bytes, tag, timeoutMs)
     return send
   }
 
   static region(
-    peer: number,
+    remote: Remote,
     region: MemoryRegion,
     offset: number,
     length: number,
     tag: number,
     timeoutMs: number
   ): Send {
-    const send = new Send()
+    const peer = remote.lifetime.use()
+    const send = new Send(remote, length, tag)
     const handle = regionHandle(region)
     native.sendRegion(attached(), begin(send), peer, handle, offset, length, tag, timeoutMs)
     return send
+  }
+
+  about(): OperationSubject {
+    return { operation: 'send', peer: this.#remote.label, bytes: this.#bytes, tag: this.#tag }
   }
 
   protected override succeeded(_op: number, value: number): void {
@@ -37,12 +56,32 @@ export class Send extends Operation<number> {
 }
 
 abstract class Receive extends Operation<Received> {
+  readonly #room: number
+  readonly #tag: number
+  readonly #region: string | undefined
+
+  protected constructor(room: number, tag: number, region?: string) {
+    super()
+    this.#room = room
+    this.#tag = tag
+    this.#region = region
+  }
+
+  about(): OperationSubject {
+    return receiving(this.#room, this.#tag, this.#region)
+  }
+
   protected override succeeded(op: number, value: number): void {
     const { messageBytes = value, tag = 0, from = '', truncated = false } = native.detail(attached(), op)
     fulfil(this, { bytes: value, messageBytes, tag, from, truncated, data: this.data(op, value) })
   }
 
   protected abstract data(op: number, bytes: number): Uint8Array
+}
+
+/** What is told of a receive with so much room. */
+export function receiving(bytes: number, tag: number, region: string | undefined): OperationSubject {
+  return { operation: 'recv', region, bytes, tag: tag === ANY_TAG ? undefined : tag }
 }
 
 /** A receive posted with a region: the message goes there straight. */
@@ -57,7 +96,7 @@ export class RegionReceive extends Receive {
     tag: number,
     exactSize: boolean
   ) {
-    super()
+    super(length, tag, region.name)
     const handle = regionHandle(region)
     // Made now: the region may be closed when the message is there.
     this.#target = regionBytes(region, offset, length)
@@ -74,7 +113,7 @@ export class ViewReceive extends Receive {
   readonly #view: Uint8Array
 
   constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean) {
-    super()
+    super(view.byteLength, tag)
     this.#view = view
     native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize)
   }
@@ -88,7 +127,7 @@ export class ViewReceive extends Receive {
 /** A receive whose message gets memory of its own, as much as it has bytes. */
 export class OwnedReceive extends Receive {
   constructor(endpoint: number, maxBytes: number, tag: number) {
-    super()
+    super(maxBytes, tag)
     native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false)
   }
 

@@ -1,10 +1,13 @@
 import { attached, FAILED, type Completion } from './completions.js'
+import { observed, type OperationSubject, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { fromFailure, type MemlaneErrorInit } from './errors.js'
 import { abortReason, begin, fail, fulfil, TransferFuture, withdraw } from './future.js'
 import { native, type Failure } from './native.js'
 
 /** A future with its side to the engine: issues itself, and makes its result of the record that comes back. */
-export abstract class Operation<T> extends TransferFuture<T> implements Completion {
+export abstract class Operation<T> extends TransferFuture<T> implements Completion, Traceable {
+  abstract about(): OperationSubject | undefined
+
   complete(op: number, state: number, value: number): void {
     if (state === FAILED) {
       this.failed(native.failure(attached(), op))
@@ -33,17 +36,24 @@ export abstract class Operation<T> extends TransferFuture<T> implements Completi
 /** An operation off the hot path: `issue` hands it over, `finish` makes its result. */
 export class Call<T> extends Operation<T> {
   readonly #finish: (op: number, value: number) => T
+  readonly #subject: OperationSubject | undefined
 
-  constructor(issue: (op: number) => void, finish: (op: number, value: number) => T) {
+  /** @param subject what is told of it; left out for what no user has called */
+  constructor(issue: (op: number) => void, finish: (op: number, value: number) => T, subject?: OperationSubject) {
     super()
     this.#finish = finish
+    this.#subject = subject
     const op = begin(this)
     try {
       issue(op)
     } catch (error) {
-      withdraw(this)
+      withdraw(this, error)
       throw error
     }
+  }
+
+  about(): OperationSubject | undefined {
+    return this.#subject
   }
 
   protected override succeeded(op: number, value: number): void {
@@ -53,13 +63,15 @@ export class Call<T> extends Operation<T> {
 
 /** An operation that ended before it began. */
 export class Settled<T> extends TransferFuture<T> {
-  static failed<T>(error: Error): TransferFuture<T> {
+  static failed<T>(error: Error, subject: OperationSubject): TransferFuture<T> {
+    if (observed()) tellError(tellStart(subject), error)
     const future = new Settled<T>()
     fail(future, error)
     return future
   }
 
-  static value<T>(value: T): TransferFuture<T> {
+  static value<T>(value: T, subject: OperationSubject): TransferFuture<T> {
+    if (observed()) tellEnd(tellStart(subject), value)
     const future = new Settled<T>()
     fulfil(future, value)
     return future

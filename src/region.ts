@@ -1,5 +1,6 @@
 import { checkRange, integer, type Integer } from './arguments.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { illegalConstructor } from './errors.js'
 import { Lifetime } from './lifetime.js'
 import { native } from './native.js'
@@ -119,8 +120,9 @@ export class MemoryRegion {
    * Calling it again gives the same promise.
    */
   close(): Promise<void> {
+    const subject: OperationSubject = { operation: 'close', closes: 'region', region: this.name }
     return this.#lifetime.end((handle) =>
-      new Call<void>((op) => native.closeRegion(attached(), op, handle), nothing).wait()
+      new Call<void>((op) => native.closeRegion(attached(), op, handle), nothing, subject).wait()
     )
   }
 

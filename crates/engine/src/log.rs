@@ -117,7 +117,7 @@ impl Subscriber for Log {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && self.filter.wants(metadata.target(), metadata.level())
+        !metadata.is_span() && self.filter.wants(metadata.target(), metadata.level())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -250,14 +250,17 @@ fn is_news(from: &str, what: &'static str) -> bool {
     }
 }
 
+/// What faults of peers stand under, wherever they are found.
+const PEERS: &str = "memlane_engine::peers";
+
 /// Logs what a stranger did wrong: at most once a minute for each host and kind of it.
 pub(crate) fn complain(peer: impl fmt::Display, what: &'static str, why: &str) {
-    if !tracing::enabled!(Level::WARN) {
+    if !tracing::enabled!(target: PEERS, Level::WARN) {
         return;
     }
     let peer = peer.to_string();
     if is_news(&peer, what) {
-        tracing::warn!(peer, why, "{what}");
+        tracing::warn!(target: PEERS, peer, why, "{what}");
     }
 }
 
