@@ -24,7 +24,7 @@ class Told {
     while (this.#events.length < count) {
       await new Promise<void>((resolve, reject) => {
         this.#changed = resolve
-        deadline.onabort = () => reject(new Error(`only ${JSON.stringify(this.#events)}`))
+        deadline.addEventListener('abort', () => reject(new Error(`only ${JSON.stringify(this.#events)}`)), { once: true })
       })
     }
     return this.#events

@@ -1,6 +1,6 @@
 import { checkKeys } from './arguments.js'
 import { attached } from './completions.js'
-import { observed, tellEnd, tellStart } from './diagnostics.js'
+import { isTraced, tellEnd, tellStart } from './diagnostics.js'
 import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { native } from './native.js'
@@ -50,7 +50,7 @@ export class TcpContext {
    */
   close(): Promise<void> {
     return this.#lifetime.end(async (handle) => {
-      const message = observed() ? tellStart({ operation: 'close', closes: 'context' }) : undefined
+      const message = isTraced() ? tellStart({ operation: 'close', closes: 'context' }) : undefined
       await Promise.all([...this.#endpoints].map((endpoint) => endEndpoint(endpoint, this)))
       native.closeContext(attached(), handle)
       if (message !== undefined) tellEnd(message, undefined)

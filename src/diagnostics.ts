@@ -62,7 +62,7 @@ const end = channel(DIAGNOSTICS_CHANNELS.end)
 const failed = channel(DIAGNOSTICS_CHANNELS.error)
 
 /** Whether anybody listens. */
-export function observed(): boolean {
+export function isTraced(): boolean {
   return start.hasSubscribers || end.hasSubscribers || failed.hasSubscribers
 }
 

@@ -1,7 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { checkSeconds } from './arguments.js'
 import { admit, attached, drain, retract, type Completion } from './completions.js'
-import { observed, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
+import { isTraced, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { MemlaneError } from './errors.js'
 import { native } from './native.js'
 
@@ -253,7 +253,7 @@ export abstract class TransferFuture<T> implements Promise<T> {
 
   static {
     begin = (future) => {
-      if (observed()) future.#start(future)
+      if (isTraced()) future.#start(future)
       return (future.#operation = admit(future))
     }
     withdraw = (future, error) => {

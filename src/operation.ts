@@ -1,5 +1,5 @@
 import { attached, FAILED, type Completion } from './completions.js'
-import { observed, type OperationSubject, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
+import { isTraced, type OperationSubject, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { fromFailure, type MemlaneErrorInit } from './errors.js'
 import { abortReason, begin, fail, fulfil, TransferFuture, withdraw } from './future.js'
 import { native, type Failure } from './native.js'
@@ -64,14 +64,14 @@ export class Call<T> extends Operation<T> {
 /** An operation that ended before it began. */
 export class Settled<T> extends TransferFuture<T> {
   static failed<T>(error: Error, subject: OperationSubject): TransferFuture<T> {
-    if (observed()) tellError(tellStart(subject), error)
+    if (isTraced()) tellError(tellStart(subject), error)
     const future = new Settled<T>()
     fail(future, error)
     return future
   }
 
   static value<T>(value: T, subject: OperationSubject): TransferFuture<T> {
-    if (observed()) tellEnd(tellStart(subject), value)
+    if (isTraced()) tellEnd(tellStart(subject), value)
     const future = new Settled<T>()
     fulfil(future, value)
     return future

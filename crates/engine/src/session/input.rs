@@ -82,6 +82,8 @@ impl<T: Transport> Session<T> {
         trace!(peer = %self.from, sequence, status = status.name(), fatal, "request refused");
         if self.mode == Mode::Legacy {
             complain(&self.from, "legacy connection closed", status.name());
+        } else if status == Status::Limit {
+            complain(&self.from, "request refused", status.name());
         }
         if status == Status::BadRequest {
             self.broke_protocol("a request that makes no sense");

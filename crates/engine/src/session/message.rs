@@ -10,6 +10,7 @@ use crate::{
 };
 use memlane_wire::{Header, Status};
 use tokio::time::Instant;
+use tracing::debug;
 
 impl<T: Transport> Session<T> {
     pub(super) fn message_announced(&mut self, header: Header, sequence: u32) {
@@ -20,7 +21,10 @@ impl<T: Transport> Session<T> {
         {
             Arrival::Matched(posted) => self.receive_message(posted, header, sequence),
             Arrival::Keep(key) => self.keep_message(key, header, sequence),
-            Arrival::Park(key) => self.phase = Phase::Parked { key, header, sequence },
+            Arrival::Park(key) => {
+                debug!(peer = %self.from, bytes = header.size, "message parked: no receive, and no room to keep it");
+                self.phase = Phase::Parked { key, header, sequence };
+            }
             Arrival::Closed => self.refuse(sequence, Status::Closing, header.size, true),
         }
     }

@@ -199,7 +199,7 @@ async fn more_connections_than_events_have_room_for_are_counted_to_the_last() {
     closed.wait().await.unwrap();
     let (kept, lost) = target.events().take();
     assert_eq!(kept.len(), MOST_WAITING);
-    // One that was closed with its byte unread is no peer yet; whoever came has gone again.
+    // Whoever came has gone again.
     assert_eq!((kept.len() as u64 + lost) % 2, 0);
     assert!(lost > MOST_WAITING as u64, "{lost}");
     drop(watch);
