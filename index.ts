@@ -1,6 +1,8 @@
 export { TcpContext } from './src/context.js'
+export { DIAGNOSTICS_CHANNELS } from './src/diagnostics.js'
 export { TcpEndpoint } from './src/endpoint.js'
 export { ARGUMENT_ERROR_CODES, ERROR_CODES, MemlaneError } from './src/errors.js'
+export { DISCONNECT_REASONS } from './src/events.js'
 export { TransferFuture } from './src/future.js'
 export { Peer } from './src/peer.js'
 export { PreparedBatch } from './src/prepared.js'
@@ -9,6 +11,8 @@ export { DTYPES } from './src/tensor.js'
 
 export type { Bytes, Integer } from './src/arguments.js'
 export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from './src/errors.js'
+export type { OperationMessage, OperationSubject } from './src/diagnostics.js'
+export type { DisconnectEvent, DisconnectReason, EndpointEvents, PeerEvent } from './src/events.js'
 export type {
   Access,
   AllocOptions,

@@ -113,6 +113,9 @@ export declare function drain(attachment: number): number
 /** Makes an endpoint of a context; it does nothing yet. */
 export declare function endpoint(attachment: number, context: number): number
 
+/** A handle for the events of an endpoint, which outlives it: its close has events of its own. */
+export declare function endpointEvents(attachment: number, endpoint: number): number
+
 /** The endpoint info as JSON. */
 export declare function endpointInfo(attachment: number, endpoint: number): string | null
 
@@ -128,6 +131,19 @@ export interface ErrorRow {
 
 /** The engine's error table, so that a test can hold the documentation and the types against it. */
 export declare function errorTable(): Array<ErrorRow>
+
+/** One event: which of the fields there are says what it is. */
+export interface EventRecord {
+  /** Who came or went. */
+  address?: string
+  wire?: string
+  direction?: string
+  instance?: string
+  /** Why it went. */
+  reason?: string
+  /** What failed. */
+  failure?: Failure
+}
 
 /** The failure of an operation whose record has state 2; once. */
 export declare function failure(attachment: number, operation: number): Failure
@@ -165,6 +181,7 @@ export declare function listen(attachment: number, operation: number, endpoint: 
 
 /** Peers that are connected from now on are dialled from this address of ours, an IP literal. */
 export declare function localAddress(attachment: number, endpoint: number, address: string): void
+
 /**
  * Makes a region of a range of an open file; a length below zero is all from the offset to the end. The descriptor may be
  * closed when this returns.
@@ -201,14 +218,26 @@ export declare function stageIn(attachment: number, operation: number, offset: n
 /** Copies from the memory that was staged under the operation into a view; it stays staged. */
 export declare function stageOut(attachment: number, operation: number, offset: number, view: Uint8Array): void
 
+/** Starts the log of the process; the first call counts. What is wrong with the filter, if something is. */
+export declare function startLog(filter: string): string | null
+
 /** Counters and limits as JSON. */
 export declare function stats(attachment: number, endpoint: number): string | null
 
 /** The bytes that were staged under the operation, as an `ArrayBuffer` of engine memory; once. */
 export declare function take(attachment: number, operation: number): ArrayBuffer
 
+/** What has happened since the last call. */
+export declare function takeEvents(attachment: number, events: number): TakenEvents
+
 /** Copies the bytes that were staged under the operation into a view and frees them; how many were copied. */
 export declare function takeInto(attachment: number, operation: number, view: Uint8Array): number
+
+/** Events that were taken, and how many more there was no room for. */
+export interface TakenEvents {
+  events: Array<EventRecord>
+  lost: number
+}
 
 /** Reads (1) into or writes (2) from a range of a region. */
 export declare function transfer(attachment: number, operation: number, peer: number, opcode: number, region: number, regionOffset: number, remoteAddress: number, length: number, timeoutMs: number): void
@@ -219,11 +248,17 @@ export declare function transfer(attachment: number, operation: number, peer: nu
  */
 export declare function transferList(attachment: number, operation: number, peer: number, opcode: number, entries: Float64Array, timeoutMs: number): void
 
+/** Nobody wants them any more; the handle is gone. */
+export declare function unwatchEvents(attachment: number, events: number): void
+
 /**
  * Blocks until the end of the operation is there to be fetched; false when `milliseconds` passed before. Below zero
  * is for ever.
  */
 export declare function waitSync(attachment: number, operation: number, milliseconds: number): boolean
+
+/** The operation ends when there are events to be taken, and fails when there will be no more than those that wait. */
+export declare function watchEvents(attachment: number, operation: number, events: number): void
 
 /** Writes JavaScript's bytes, which are copied before this returns. */
 export declare function writeBytes(attachment: number, operation: number, peer: number, remoteAddress: number, view: Uint8Array, timeoutMs: number): void

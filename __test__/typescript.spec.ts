@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { on, once } from 'node:events'
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import * as memlane from 'memlane'
@@ -6,12 +7,15 @@ import type {
   Access,
   Bytes,
   DType,
+  DisconnectEvent,
+  DisconnectReason,
   EndpointInfo,
   EndpointStats,
   ErrorCode,
   Limits,
   MemoryRegion,
   Peer,
+  PeerEvent,
   PeerInfo,
   Received,
   RegionInfo,
@@ -62,6 +66,16 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   const prepared = peer.prepare('read', [{ remote: 'x', local: region }])
   holds<Equal<ReturnType<typeof prepared.start>, TransferFuture<number>>>()
   for await (const message of endpoint.messages({ tag: 1 })) holds<Equal<typeof message, Received>>()
+  endpoint.on('peer', (peer) => holds<Equal<typeof peer, PeerEvent>>())
+  endpoint.once('disconnect', ({ reason }) => holds<Equal<typeof reason, DisconnectReason>>())
+  endpoint.prependListener('error', (error) => holds<Equal<typeof error, memlane.MemlaneError>>())
+  await once(endpoint, 'peer')
+  for await (const [peer] of on(endpoint, 'disconnect')) void (peer as DisconnectEvent)
+
+  // @ts-expect-error -- not an event
+  endpoint.on('peers', () => undefined)
+  // @ts-expect-error -- a peer that came has no reason
+  endpoint.on('peer', ({ reason }) => reason)
 
   const tensor = await peer.readTensor('x', { into: endpoint.alloc('y', { dtype: 'int64', shape: [2, 3n] }) })
   holds<Equal<typeof tensor, Tensor>>()
@@ -108,7 +122,7 @@ test('import and require give the same classes, by the same names', (t) => {
     console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
   t.is(stderr, '')
-  const names = ['ARGUMENT_ERROR_CODES', 'DTYPES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
+  const names = ['ARGUMENT_ERROR_CODES', 'DIAGNOSTICS_CHANNELS', 'DISCONNECT_REASONS', 'DTYPES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
   const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
   t.deepEqual(rest, { names, same: true })
   t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)

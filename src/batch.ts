@@ -1,6 +1,7 @@
 import { checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS } from './arguments.js'
 import { checkBatchKeys, planOf } from './assignments.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { abortedError, memoryError, unsafeMemoryError } from './errors.js'
 import { begin, fail, follow, fulfil, type TransferFuture, withdraw } from './future.js'
 import { NamedOperation } from './named.js'
@@ -20,6 +21,10 @@ class ListTransfer extends NamedOperation<number> {
     super(remote, direction, timeoutMs)
     this.#plan = plan
     this.#direction = direction
+  }
+
+  about(): OperationSubject {
+    return subjectOf(this.remote, this.#direction, this.#plan)
   }
 
   /** Hands the list over: it is on its way when this returns. */
@@ -96,6 +101,11 @@ class ListTransfer extends NamedOperation<number> {
   }
 }
 
+function subjectOf(remote: Remote, direction: Direction, plan: Plan): OperationSubject {
+  const operation = direction === 'read' ? 'readBatch' : 'writeBatch'
+  return { operation, peer: remote.label, region: plan.region, bytes: plan.bytes, entries: plan.entries }
+}
+
 /** Starts a plan, with the deadline and the signal of `options`, whose keys were checked. */
 export function startPlan(
   remote: Remote,
@@ -107,7 +117,9 @@ export function startPlan(
   const signal = options?.signal === undefined ? undefined : checkSignal(options.signal)
   remote.lifetime.use()
   const checked = plan()
-  if (signal?.aborted === true) return Settled.failed(abortedError(direction, signal.reason))
+  if (signal?.aborted === true) {
+    return Settled.failed(abortedError(direction, signal.reason), subjectOf(remote, direction, checked))
+  }
   const transfer = new ListTransfer(remote, direction, checked, timeoutMs).start()
   if (signal !== undefined) follow(transfer, signal)
   return transfer

@@ -32,6 +32,7 @@ const keepAlive = setInterval(() => undefined, FAR_MS).unref()
 /** This environment's number at the engine; attaches on first use. */
 export function attached(): number {
   if (at === -1) {
+    startLog()
     const attachment = native.attach(turn)
     records = new Float64Array(attachment.records)
     at = attachment.id
@@ -39,9 +40,41 @@ export function attached(): number {
   return at
 }
 
+/** Starts the engine's log, if the environment asks for it. The process has one, whoever asks first. */
+function startLog(): void {
+  const filter = process.env.MEMLANE_LOG
+  if (filter === undefined || filter === '') return
+  const wrong = native.startLog(filter)
+  if (wrong !== null) {
+    process.emitWarning(
+      `MEMLANE_LOG: "${wrong}" is no level. It has off, error, warn, info, debug or trace, and may have others for parts of ` +
+        `the engine: MEMLANE_LOG=warn,session=debug`,
+      'MemlaneWarning'
+    )
+  }
+}
+
 /** A slot for an operation that is about to be issued; its number is the operation's. Holds the process open. */
 export function admit(completion: Completion): number {
   if (pending++ === 0) keepAlive.ref()
+  return slot(completion)
+}
+
+/** The same, but it does not hold the process. */
+export function admitUnheld(completion: Completion): number {
+  return slot({
+    complete(op, state, value) {
+      // Its record has been counted off as any other's.
+      pending++
+      completion.complete(op, state, value)
+    },
+    giveUp(op) {
+      completion.giveUp(op)
+    },
+  })
+}
+
+function slot(completion: Completion): number {
   const op = free.pop() ?? slots.length
   slots[op] = completion
   return op

@@ -1,5 +1,6 @@
 import { typeError } from './arguments.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { begin, fulfil } from './future.js'
 import { checkInfo, parseUrl } from './info.js'
 import type { Lifetime } from './lifetime.js'
@@ -8,6 +9,7 @@ import { Call, nothing, Operation } from './operation.js'
 import type { PeerInfo, RegionInfo, Wire } from './options.js'
 import { makePeer, type Peer } from './peer.js'
 import type { Peers } from './peers.js'
+import { labelOf } from './remote.js'
 
 /** Whom to connect to, and how. */
 export interface Target {
@@ -30,6 +32,11 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
   return { host: info.host, port: info.port, wire: wire ?? (info.native ? 'native' : 'legacy'), regions: info.regions }
 }
 
+/** What is told of a connect. */
+export function connecting({ host, port }: Target): OperationSubject {
+  return { operation: 'connect', peer: labelOf(host, port) }
+}
+
 /** A connection being made; its result is the peer. */
 export class Connect extends Operation<Peer> {
   readonly #owner: Lifetime
@@ -49,6 +56,10 @@ export class Connect extends Operation<Peer> {
 
   protected override get peer(): number {
     return this.#handle
+  }
+
+  about(): OperationSubject {
+    return connecting(this.#target)
   }
 
   protected override succeeded(op: number): void {

@@ -1,5 +1,6 @@
 import { checkKeys } from './arguments.js'
 import { attached } from './completions.js'
+import { isTraced, tellEnd, tellStart } from './diagnostics.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js'
 import { native } from './native.js'
@@ -8,8 +9,13 @@ import type { CloseOptions, Limits } from './options.js'
 
 /** A new endpoint of `context`; without one, of a context of its own where limits are set, else of the process's own. */
 export let makeEndpoint: (context: TcpContext | undefined, limits: Record<string, number>) => Lifetime
-/** Closes an endpoint that {@link makeEndpoint} made. */
-export let endEndpoint: (endpoint: Lifetime, context: TcpContext | undefined, drainMs?: number) => Promise<void>
+/** Closes an endpoint that {@link makeEndpoint} made; `untold` where no user knows of it. */
+export let endEndpoint: (
+  endpoint: Lifetime,
+  context: TcpContext | undefined,
+  drainMs?: number,
+  untold?: 'untold'
+) => Promise<void>
 
 /** The handle of the context that everybody in this process shares who asks for none of his own. */
 let shared: number | undefined
@@ -52,8 +58,10 @@ export class TcpContext {
   close(options: CloseOptions = {}): Promise<void> {
     const drainMs = checkDrain(options)
     return this.#lifetime.end(async (handle) => {
+      const message = isTraced() ? tellStart({ operation: 'close', closes: 'context' }) : undefined
       await Promise.all([...this.#endpoints].map((endpoint) => endEndpoint(endpoint, this, drainMs)))
       native.closeContext(attached(), handle)
+      if (message !== undefined) tellEnd(message, undefined)
     })
   }
 
@@ -69,9 +77,10 @@ export class TcpContext {
       context.#endpoints.add(endpoint)
       return endpoint
     }
-    endEndpoint = (endpoint, context, drainMs = DRAIN_BY_LIMIT) =>
+    endEndpoint = (endpoint, context, drainMs = DRAIN_BY_LIMIT, untold) =>
       endpoint.end(async (handle) => {
-        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle, drainMs), nothing).wait()
+        const subject = untold === undefined ? ({ operation: 'close', closes: 'endpoint' } as const) : undefined
+        await new Call<void>((op) => native.closeEndpoint(attached(), op, handle, drainMs), nothing, subject).wait()
         if (context !== undefined) context.#endpoints.delete(endpoint)
       })
   }

@@ -19,16 +19,17 @@ import {
 } from './arguments.js'
 import { alloc } from './alloc.js'
 import { attached } from './completions.js'
-import { Connect, parseTarget } from './connect.js'
+import { Connect, connecting, parseTarget } from './connect.js'
 import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
-import { abortedError, illegalConstructor } from './errors.js'
+import { abortedError } from './errors.js'
+import { EndpointEmitter } from './events.js'
 import { follow, type TransferFuture } from './future.js'
 import { parseAdvertised } from './info.js'
-import { Lifetime } from './lifetime.js'
+import type { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, limitNames } from './limits.js'
 import { mapFile } from './map-file.js'
 import { MessageStream } from './message-stream.js'
-import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
+import { ANY_TAG, receiving, RegionReceive, ViewReceive } from './messages.js'
 import { native } from './native.js'
 import { Call, Settled } from './operation.js'
 import type {
@@ -57,8 +58,11 @@ const WIRES: readonly Wire[] = ['native', 'legacy']
  *
  * Peers read and write its regions without its JavaScript: also while this thread is busy. An idle endpoint does not keep
  * the process alive; a pending operation, a posted receive among them, does.
+ *
+ * It is an `EventEmitter` with the events of {@link EndpointEvents}: `peer`, `disconnect` and `error`. Listeners do not keep
+ * the process alive. Without a listener for it an `error` is nobody's, and throws nothing.
  */
-export class TcpEndpoint {
+export class TcpEndpoint extends EndpointEmitter {
   readonly #lifetime: Lifetime
   readonly #host: string
   readonly #port: number
@@ -66,7 +70,7 @@ export class TcpEndpoint {
   readonly #peers = new Peers()
 
   private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
-    if (!(lifetime instanceof Lifetime)) throw illegalConstructor('TcpEndpoint', 'TcpEndpoint.listen()')
+    super(lifetime)
     this.#lifetime = lifetime
     this.#context = context
     const { host, port } = native.address(attached(), lifetime.use()) as { host: string; port: number }
@@ -96,10 +100,11 @@ export class TcpEndpoint {
     if (advertised !== undefined) native.advertise(attached(), handle, advertised.host, advertised.port)
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
-      () => new TcpEndpoint(lifetime, context)
+      () => new TcpEndpoint(lifetime, context),
+      { operation: 'listen' }
     )
     return listening.wait().catch(async (error: unknown) => {
-      await endEndpoint(lifetime, context)
+      await endEndpoint(lifetime, context, undefined, 'untold')
       throw error
     })
   }
@@ -183,7 +188,7 @@ export class TcpEndpoint {
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
     const checked = parseTarget(target, wire)
     this.#lifetime.use()
-    if (signal?.aborted === true) return Settled.failed(abortedError('connect', signal.reason))
+    if (signal?.aborted === true) return Settled.failed(abortedError('connect', signal.reason), connecting(checked))
     const connect = new Connect(this.#lifetime, this.#peers, checked, timeoutMs)
     if (signal !== undefined) follow(connect, signal)
     return connect
@@ -214,8 +219,11 @@ export class TcpEndpoint {
     const view = isRegion ? undefined : part(bytesOf(target, 'target'), offset, length, 'the target')
     const count = length ?? (isRegion ? Math.max(0, target.length - offset) : 0)
     if (isRegion) checkRange(offset, count, target.length, 'the target')
-    if (signal?.aborted === true) return Settled.failed(abortedError('recv', signal.reason))
     if (isRegion) checkStorable(target, 'the target')
+    if (signal?.aborted === true) {
+      const region = isRegion ? target.name : undefined
+      return Settled.failed(abortedError('recv', signal.reason), receiving(view?.byteLength ?? count, tag, region))
+    }
     const receive =
       view === undefined
         ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize, this.#peers, from)

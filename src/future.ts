@@ -1,6 +1,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { checkSeconds } from './arguments.js'
 import { admit, attached, drain, giveUp, retract, type Completion } from './completions.js'
+import { isTraced, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { MemlaneError } from './errors.js'
 import { native } from './native.js'
 
@@ -80,10 +81,10 @@ class Followers {
 
 // What the rest of the library may do to a future and its users may not.
 
-/** Takes a slot for the next operation of `future`. Issue it before anything else happens. */
-export let begin: (future: TransferFuture<unknown> & Completion) => number
-/** Gives back the slot of an operation that could not be issued. */
-export let withdraw: (future: TransferFuture<unknown>) => void
+/** Takes a slot for the next operation of `future`, whose start is told first. Issue it before anything else happens. */
+export let begin: (future: TransferFuture<unknown> & Completion & Traceable) => number
+/** Gives back the slot of an operation that could not be issued; with the error that its caller gets, that is its end. */
+export let withdraw: (future: TransferFuture<unknown>, error?: unknown) => void
 /** Ends `future` with a value. */
 export let fulfil: <T>(future: TransferFuture<T>, value: T) => void
 /** Ends `future` with an error. */
@@ -113,6 +114,7 @@ export abstract class TransferFuture<T> implements Promise<T> {
   #reject: ((reason: Error) => void) | undefined = undefined
   #waiters: Set<Waiter<T>> | undefined = undefined
   #followed: Followers | undefined = undefined
+  #message: OperationMessage | undefined = undefined
 
   /** Awaits the result, as a promise would. */
   // oxlint-disable-next-line no-thenable -- being awaitable is what a future is for
@@ -209,10 +211,22 @@ export abstract class TransferFuture<T> implements Promise<T> {
     giveUp(this.#operation)
   }
 
+  /** Tells its start, once: an operation may have more than one round trip. */
+  #start(it: Traceable): void {
+    if (this.#message !== undefined) return
+    const subject = it.about()
+    if (subject !== undefined) this.#message = tellStart(subject)
+  }
+
   #settle(state: number, result: T | Error): void {
     this.#state = state
     this.#result = result
     this.#operation = -1
+    if (this.#message !== undefined) {
+      if (state === FULFILLED) tellEnd(this.#message, result)
+      else tellError(this.#message, result as Error)
+      this.#message = undefined
+    }
     if (this.#followed !== undefined) {
       this.#followed.delete(this)
       this.#followed = undefined
@@ -238,8 +252,16 @@ export abstract class TransferFuture<T> implements Promise<T> {
   }
 
   static {
-    begin = (future) => (future.#operation = admit(future))
-    withdraw = (future) => retract(future.#operation)
+    begin = (future) => {
+      if (isTraced()) future.#start(future)
+      return (future.#operation = admit(future))
+    }
+    withdraw = (future, error) => {
+      retract(future.#operation)
+      if (error === undefined || future.#message === undefined) return
+      tellError(future.#message, error as Error)
+      future.#message = undefined
+    }
     fulfil = (future, value) => future.#settle(FULFILLED, value)
     fail = (future, error) => future.#settle(REJECTED, error)
     follow = (future, signal) => {

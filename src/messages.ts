@@ -1,10 +1,12 @@
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { begin, fulfil } from './future.js'
 import { native } from './native.js'
 import { Operation } from './operation.js'
 import type { Received } from './options.js'
 import type { Peers } from './peers.js'
 import { lazily, regionBytes, regionHandle, type MemoryRegion } from './region.js'
+import type { Remote } from './remote.js'
 import { takeInto } from './transfer.js'
 
 /** Any tag, to the engine. */
@@ -12,31 +14,43 @@ export const ANY_TAG = -1
 
 /** A message under way; its result is the number of bytes sent. */
 export class Send extends Operation<number> {
+  readonly #remote: Remote
   readonly #peer: number
+  readonly #bytes: number
+  readonly #tag: number
 
-  private constructor(peer: number) {
+  private constructor(remote: Remote, peer: number, bytes: number, tag: number) {
     super()
+    this.#remote = remote
     this.#peer = peer
+    this.#bytes = bytes
+    this.#tag = tag
   }
 
-  static bytes(peer: number, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
-    const send = new Send(peer)
+  static bytes(remote: Remote, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
+    const peer = remote.lifetime.use()
+    const send = new Send(remote, peer, bytes.byteLength, tag)
     native.sendBytes(attached(), begin(send), peer, bytes, tag, timeoutMs)
     return send
   }
 
   static region(
-    peer: number,
+    remote: Remote,
     region: MemoryRegion,
     offset: number,
     length: number,
     tag: number,
     timeoutMs: number
   ): Send {
-    const send = new Send(peer)
+    const peer = remote.lifetime.use()
+    const send = new Send(remote, peer, length, tag)
     const handle = regionHandle(region)
     native.sendRegion(attached(), begin(send), peer, handle, offset, length, tag, timeoutMs)
     return send
+  }
+
+  about(): OperationSubject {
+    return { operation: 'send', peer: this.#remote.label, bytes: this.#bytes, tag: this.#tag }
   }
 
   protected override get peer(): number {
@@ -53,11 +67,21 @@ const NOTHING = new Uint8Array(0)
 abstract class Receive extends Operation<Received> {
   readonly #endpoint: number
   readonly #peers: Peers
+  readonly #room: number
+  readonly #tag: number
+  readonly #name: string | undefined
 
-  protected constructor(endpoint: number, peers: Peers) {
+  protected constructor(endpoint: number, peers: Peers, room: number, tag: number, region?: string) {
     super()
     this.#endpoint = endpoint
     this.#peers = peers
+    this.#room = room
+    this.#tag = tag
+    this.#name = region
+  }
+
+  about(): OperationSubject {
+    return receiving(this.#room, this.#tag, this.#name)
   }
 
   override giveUp(op: number): void {
@@ -80,6 +104,11 @@ abstract class Receive extends Operation<Received> {
   protected abstract data(op: number, bytes: number): Uint8Array
 }
 
+/** What is told of a receive with so much room. */
+export function receiving(bytes: number, tag: number, region: string | undefined): OperationSubject {
+  return { operation: 'recv', region, bytes, tag: tag === ANY_TAG ? undefined : tag }
+}
+
 /** A receive posted with a region: the message goes there straight. */
 export class RegionReceive extends Receive {
   readonly #target: Uint8Array | undefined
@@ -96,7 +125,7 @@ export class RegionReceive extends Receive {
     peers: Peers,
     from: number
   ) {
-    super(endpoint, peers)
+    super(endpoint, peers, length, tag, region.name)
     const handle = regionHandle(region)
     this.#region = region
     this.#offset = offset
@@ -120,7 +149,7 @@ export class ViewReceive extends Receive {
   readonly #view: Uint8Array
 
   constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean, peers: Peers, from: number) {
-    super(endpoint, peers)
+    super(endpoint, peers, view.byteLength, tag)
     this.#view = view
     native.recvStaged(attached(), begin(this), endpoint, view.byteLength, tag, exactSize, from)
   }
@@ -134,7 +163,7 @@ export class ViewReceive extends Receive {
 /** A receive whose message gets memory of its own, as much as it has bytes. */
 export class OwnedReceive extends Receive {
   constructor(endpoint: number, maxBytes: number, tag: number, peers: Peers, from: number) {
-    super(endpoint, peers)
+    super(endpoint, peers, maxBytes, tag)
     native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false, from)
   }
 

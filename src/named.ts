@@ -14,7 +14,7 @@ import type { Remote } from './remote.js'
 export abstract class NamedOperation<T> extends Operation<T> {
   protected readonly remote: Remote
   protected timeoutMs: number
-  readonly #operation: 'read' | 'write'
+  protected readonly operation: 'read' | 'write'
   #asked = false
   #asking = false
   #since = 0
@@ -24,7 +24,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
     super()
     this.remote = remote
     this.timeoutMs = timeoutMs
-    this.#operation = operation
+    this.operation = operation
   }
 
   protected override get peer(): number {
@@ -47,7 +47,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
   }
 
   protected notFound(name: string, entry?: number): MemlaneError {
-    return this.remote.notFound(this.#operation, name, entry)
+    return this.remote.notFound(this.operation, name, entry)
   }
 
   /** Throws for what was refused and cannot be issued again; the next call finds the region, so that is worth it. */
@@ -62,7 +62,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
 
   protected override failed(failure: Failure): void {
     if (this.#asking) {
-      fail(this, this.error(failure, { operation: this.#operation }))
+      fail(this, this.error(failure, { operation: this.operation }))
     } else if (this.#asked || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
       fail(this, this.error(failure))
     } else {
@@ -87,7 +87,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
   #answered(op: number): void {
     this.#asking = false
     this.remote.adopt(native.detail(attached(), op).text ?? '')
-    if (cancelled(this)) throw abortedError(this.#operation, abortReason(this))
+    if (cancelled(this)) throw abortedError(this.operation, abortReason(this))
     if (this.timeoutMs > 0) {
       // One deadline for both round trips.
       this.timeoutMs = Math.max(1, Math.ceil(this.timeoutMs - (performance.now() - this.#since)))

@@ -42,6 +42,16 @@ export interface Allocated {
   failure?: Failure
 }
 
+/** An event of an endpoint: a peer that came, one that went (with `reason`), or a failure. */
+export interface EventRecord {
+  address?: string
+  wire?: string
+  direction?: string
+  instance?: string
+  reason?: string
+  failure?: Failure
+}
+
 /** One row of the engine's error table. */
 export interface ErrorRow {
   code: string
@@ -71,6 +81,8 @@ export interface Native {
   drain(at: number): number
   detail(at: number, op: number): Detail
   failure(at: number, op: number): Failure
+  /** Starts the log of the process, at the first call; tells what is wrong with `filter`. */
+  startLog(filter: string): string | null
   errorTable(): ErrorRow[]
   limitTable(): LimitRow[]
 
@@ -85,6 +97,11 @@ export interface Native {
   /** `drainMs` below 0 is what the limits say. */
   closeEndpoint(at: number, op: number, endpoint: number, drainMs: number): void
   stats(at: number, endpoint: number): string | null
+
+  endpointEvents(at: number, endpoint: number): number
+  watchEvents(at: number, op: number, events: number): void
+  takeEvents(at: number, events: number): { events: EventRecord[]; lost: number }
+  unwatchEvents(at: number, events: number): void
 
   alloc(
     at: number,

@@ -1,4 +1,5 @@
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { memoryError } from './errors.js'
 import { begin, fulfil, withdraw } from './future.js'
 import { native } from './native.js'
@@ -34,6 +35,10 @@ export class NotifiedWrite extends Transfer<number> {
     this.#offset = offset
   }
 
+  override about(): OperationSubject {
+    return { ...super.about(), tag: this.#tag }
+  }
+
   protected override get repeatable(): boolean {
     return this.#region !== undefined || this.#bytes !== undefined
   }
@@ -49,8 +54,9 @@ export class NotifiedWrite extends Transfer<number> {
     this.#bytes = undefined
     if (bytes !== undefined) {
       if (!native.stageBytes(attached(), op, length)) {
-        withdraw(this)
-        throw memoryError('write', length)
+        const error = memoryError('write', length)
+        withdraw(this, error)
+        throw error
       }
       native.stageIn(attached(), op, 0, bytes)
     }

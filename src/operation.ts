@@ -1,4 +1,5 @@
 import { attached, FAILED, type Completion } from './completions.js'
+import { isTraced, type OperationSubject, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { fromFailure, type MemlaneErrorInit } from './errors.js'
 import { abortReason, begin, fail, fulfil, TransferFuture, withdraw } from './future.js'
 import { native, type Failure } from './native.js'
@@ -7,7 +8,9 @@ import { native, type Failure } from './native.js'
 const ANY_PEER = -1
 
 /** A future with its side to the engine: issues itself, and makes its result of the record that comes back. */
-export abstract class Operation<T> extends TransferFuture<T> implements Completion {
+export abstract class Operation<T> extends TransferFuture<T> implements Completion, Traceable {
+  abstract about(): OperationSubject | undefined
+
   giveUp(op: number): void {
     native.cancel(attached(), op, this.peer)
   }
@@ -45,19 +48,31 @@ export abstract class Operation<T> extends TransferFuture<T> implements Completi
 /** An operation off the hot path: `issue` hands it over, `finish` makes its result. */
 export class Call<T> extends Operation<T> {
   readonly #finish: (op: number, value: number) => T
+  readonly #subject: OperationSubject | undefined
   readonly #peer: number
 
-  constructor(issue: (op: number) => void, finish: (op: number, value: number) => T, peer = ANY_PEER) {
+  /** @param subject what is told of it; left out for what no user has called */
+  constructor(
+    issue: (op: number) => void,
+    finish: (op: number, value: number) => T,
+    subject?: OperationSubject,
+    peer = ANY_PEER
+  ) {
     super()
     this.#finish = finish
+    this.#subject = subject
     this.#peer = peer
     const op = begin(this)
     try {
       issue(op)
     } catch (error) {
-      withdraw(this)
+      withdraw(this, error)
       throw error
     }
+  }
+
+  about(): OperationSubject | undefined {
+    return this.#subject
   }
 
   protected override get peer(): number {
@@ -71,13 +86,15 @@ export class Call<T> extends Operation<T> {
 
 /** An operation that ended before it began. */
 export class Settled<T> extends TransferFuture<T> {
-  static failed<T>(error: Error): TransferFuture<T> {
+  static failed<T>(error: Error, subject: OperationSubject): TransferFuture<T> {
+    if (isTraced()) tellError(tellStart(subject), error)
     const future = new Settled<T>()
     fail(future, error)
     return future
   }
 
-  static value<T>(value: T): TransferFuture<T> {
+  static value<T>(value: T, subject: OperationSubject): TransferFuture<T> {
+    if (isTraced()) tellEnd(tellStart(subject), value)
     const future = new Settled<T>()
     fulfil(future, value)
     return future

@@ -15,6 +15,7 @@ import {
 } from './arguments.js'
 import { startBatch } from './batch.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { abortedError, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { Lifetime } from './lifetime.js'
@@ -40,7 +41,7 @@ import type {
 import type { Peers } from './peers.js'
 import { prepareBatch, type PreparedBatch } from './prepared.js'
 import { checkStorable, MemoryRegion } from './region.js'
-import { Remote } from './remote.js'
+import { labelOf, Remote } from './remote.js'
 import type { Tensor } from './tensor.js'
 import { readTensor } from './tensor-read.js'
 import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
@@ -164,7 +165,9 @@ export class Peer {
     } else if (into !== undefined) {
       view = part(bytesOf(into, 'into'), intoOffset, length === REST ? undefined : length, 'into')
     }
-    if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason))
+    if (signal?.aborted === true) {
+      return Settled.failed(abortedError('read', signal.reason), { operation: 'read', peer: remote.label, region: name })
+    }
     const transfer =
       view !== undefined
         ? new ViewRead(remote, name, remoteOffset, length, timeoutMs, view)
@@ -247,7 +250,9 @@ export class Peer {
           ? new BytesWrite(remote, name, remoteOffset, timeoutMs, held)
           : new NotifiedWrite(remote, name, remoteOffset, held.byteLength, timeoutMs, notify, held, 0)
     }
-    if (signal?.aborted === true) return Settled.failed(abortedError('write', signal.reason))
+    if (signal?.aborted === true) {
+      return Settled.failed(abortedError('write', signal.reason), { operation: 'write', peer: remote.label, region: name })
+    }
     return followed(transfer.start(region), signal)
   }
 
@@ -350,16 +355,17 @@ export class Peer {
         else throw unknownOption(key, SEND_OPTIONS)
       }
     }
-    const peer = this.#remote.lifetime.use()
+    const remote = this.#remote
+    remote.lifetime.use()
     if (source instanceof MemoryRegion) {
       const count = length ?? Math.max(0, source.length - sourceOffset)
       checkRange(sourceOffset, count, source.length, 'the source')
-      if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason))
-      return followed(Send.region(peer, source, sourceOffset, count, tag, timeoutMs), signal)
+      if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
+      return followed(Send.region(remote, source, sourceOffset, count, tag, timeoutMs), signal)
     }
     const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
-    if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason))
-    return followed(Send.bytes(peer, bytes, tag, timeoutMs), signal)
+    if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
+    return followed(Send.bytes(remote, bytes, tag, timeoutMs), signal)
   }
 
   /**
@@ -375,14 +381,16 @@ export class Peer {
     const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
     const peer = this.#remote.lifetime.use()
-    if (signal?.aborted === true) return Settled.failed(abortedError('describe', signal.reason))
-    if (!this.#remote.describes) return Settled.value(this.regions)
+    const subject: OperationSubject = { operation: 'refresh', peer: this.#remote.label }
+    if (signal?.aborted === true) return Settled.failed(abortedError('describe', signal.reason), subject)
+    if (!this.#remote.describes) return Settled.value(this.regions, subject)
     const call = new Call<ReadonlyMap<string, RegionInfo>>(
       (op) => native.describe(attached(), op, peer, timeoutMs),
       (op) => {
         this.#remote.adopt(native.detail(attached(), op).text ?? '')
         return this.regions
       },
+      subject,
       peer
     )
     return followed(call, signal)
@@ -394,9 +402,10 @@ export class Peer {
    * it: operations of the others go on. Calling it again gives the same promise.
    */
   close(): Promise<void> {
+    const subject: OperationSubject = { operation: 'close', closes: 'peer', peer: this.#remote.label }
     return this.#remote.lifetime.end((handle) => {
       this.#remote.leave()
-      return new Call<void>((op) => native.closePeer(attached(), op, handle), nothing).wait()
+      return new Call<void>((op) => native.closePeer(attached(), op, handle), nothing, subject).wait()
     })
   }
 
@@ -407,7 +416,7 @@ export class Peer {
 
   static {
     makePeer = (handle, owner, host, port, wire, regions, text, peers) => {
-      const label = `${host.includes(':') ? `[${host}]` : host}:${port}`
+      const label = labelOf(host, port)
       const remote = new Remote(new Lifetime(handle, 'peer', owner), label, wire === 'native', regions, peers)
       remote.peer = new Peer(host, port, wire, remote)
       if (text !== undefined) remote.adopt(text)

@@ -121,6 +121,22 @@ export class Plan {
     return undefined
   }
 
+  get entries(): number {
+    return this.numbers.length / FIELDS
+  }
+
+  /** The one region of the peer's, where there is only one. */
+  get region(): string | undefined {
+    return this.#names.length === 1 ? this.#names[0] : undefined
+  }
+
+  /** Bytes of all entries; of those whose length nobody said, as many as there is room for until {@link resolve}. */
+  get bytes(): number {
+    let bytes = 0
+    for (let at = 3; at < this.numbers.length; at += FIELDS) bytes += this.numbers[at] as number
+    return bytes
+  }
+
   /** Refuses a local region that was closed since. */
   checkLocals(): void {
     for (const region of this.locals) regionHandle(region)

@@ -1,5 +1,6 @@
 import { byteCount, checkRange, type Integer } from './arguments.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { fromFailure, illegalConstructor, MemlaneError, unsafeMemoryError } from './errors.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain } from './limits.js'
@@ -188,8 +189,9 @@ export class MemoryRegion {
    */
   close(options: CloseOptions = {}): Promise<void> {
     const drainMs = checkDrain(options)
+    const subject: OperationSubject = { operation: 'close', closes: 'region', region: this.name }
     return this.#lifetime.end((handle) =>
-      new Call<void>((op) => native.closeRegion(attached(), op, handle, drainMs), nothing).wait()
+      new Call<void>((op) => native.closeRegion(attached(), op, handle, drainMs), nothing, subject).wait()
     )
   }
 

@@ -7,6 +7,11 @@ import type { RegionInfo } from './options.js'
 import type { Peer } from './peer.js'
 import type { Peers } from './peers.js'
 
+/** `host:port`, with brackets around an IPv6 address. */
+export function labelOf(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /** What is known of a peer: its handle, how it is spoken with, and its regions as it last described them. */
 export class Remote {
   readonly lifetime: Lifetime

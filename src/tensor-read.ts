@@ -1,5 +1,6 @@
 import { bytesOf, checkKeys, checkName, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, typeError } from './arguments.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { abortedError } from './errors.js'
 import { begin, follow, fulfil, type TransferFuture } from './future.js'
 import { NamedOperation } from './named.js'
@@ -20,6 +21,11 @@ import {
 } from './tensor.js'
 import { READ, takeInto } from './transfer.js'
 
+/** What is told of it. */
+function reading(remote: Remote, name: string): OperationSubject {
+  return { operation: 'readTensor', peer: remote.label, region: name }
+}
+
 /** A remote tensor on its way into memory of its own, a region or an array. */
 class TensorRead extends NamedOperation<Tensor> {
   readonly #name: string
@@ -31,6 +37,10 @@ class TensorRead extends NamedOperation<Tensor> {
     super(remote, 'read', timeoutMs)
     this.#name = name
     this.#into = into
+  }
+
+  about(): OperationSubject {
+    return reading(this.remote, this.#name)
   }
 
   start(region: RegionInfo | undefined): this {
@@ -120,7 +130,7 @@ export function readTensor(remote: Remote, name: string, options: ReadTensorOpti
   remote.lifetime.use()
   const region = remote.regions.get(name)
   if (region === undefined) checkName(name)
-  if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason))
+  if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason), reading(remote, name))
   const read = new TensorRead(remote, name, timeoutMs, into).start(region)
   if (signal !== undefined) follow(read, signal)
   return read

@@ -1,5 +1,6 @@
 import { checkRange } from './arguments.js'
 import { attached } from './completions.js'
+import type { OperationSubject } from './diagnostics.js'
 import { unsafeMemoryError } from './errors.js'
 import { begin, fulfil } from './future.js'
 import { NamedOperation } from './named.js'
@@ -32,6 +33,11 @@ export abstract class Transfer<T> extends NamedOperation<T> {
     this.#name = name
     this.#remoteOffset = remoteOffset
     this.#length = length
+  }
+
+  about(): OperationSubject {
+    const bytes = this.#length === REST ? undefined : this.#length
+    return { operation: this.operation, peer: this.remote.label, region: this.#name, bytes }
   }
 
   /** Hands the operation over: it is on its way when this returns. `region` is what the name was found to be. */

@@ -4,6 +4,7 @@ use crate::{
     config::millis,
     context::{Context, Shared},
     error::{Error, ErrorKind},
+    events::{Event, Events},
     fence::{Holders, fence},
     io::{TcpTransport, listen},
     link::Destination,
@@ -28,6 +29,7 @@ use tokio::{
     task::AbortHandle,
     time::Instant,
 };
+use tracing::{debug, error, info};
 
 /// One endpoint: regions, posted receives, a listening socket, peers.
 #[derive(Debug)]
@@ -94,11 +96,13 @@ impl Endpoint {
             match bound.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok((listener, address)) => {
                     target.set_address(address.ip().to_string(), address.port());
+                    info!(%address, "listening");
                     ticket.complete(Ok(Done::Nothing));
                     accept(listener, target, context).await;
                 }
                 Err(error) => {
                     let error = Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"));
+                    info!(%error, "not listening");
                     ticket.complete(Err(error));
                 }
             }
@@ -120,6 +124,11 @@ impl Endpoint {
     /// The address and port that it listens on; nothing and 0 before it does.
     pub fn address(&self) -> (String, u16) {
         self.target.address()
+    }
+
+    /// What happens beside its operations, for one watcher.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.target.events
     }
 
     /// A new region of `len` zeroed bytes; usable, by peers too, from the moment that this returns.
@@ -200,7 +209,9 @@ impl Endpoint {
         };
         let stats = Arc::clone(&self.target.stats);
         let instance = self.target.instance();
-        let peer = Peer::new(self.context.link(destination), instance, stats, self.runtime().clone());
+        let events = Arc::clone(&self.target.events);
+        let link = self.context.link(destination);
+        let peer = Peer::new(link, instance, stats, events, self.runtime().clone());
         // Under the state's lock, as the flag is set: closing sees it, or it is not made.
         self.holders.add(&peer);
         Ok(peer)
@@ -276,6 +287,9 @@ impl Endpoint {
             for region in regions {
                 fence(region, Duration::ZERO).await;
             }
+            // What the close has ended is told; whoever waits for it has heard.
+            target.events.close();
+            info!(address = target.address_text(), "endpoint closed");
             ticket.complete(Ok(Done::Nothing));
         });
     }
@@ -289,17 +303,29 @@ async fn accept(listener: TcpListener, target: Arc<Target>, context: Arc<Shared>
         match listener.accept().await {
             Ok((stream, from)) => {
                 pause = PATIENCE.0;
+                debug!(peer = %from, "connection accepted");
                 if let Some(admission) = target.admit(from) {
                     serve(stream, from, admission, &target, &context);
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
-            Err(_) => {
+            Err(error) => {
+                // Once for each time that it begins.
+                if pause == PATIENCE.0 {
+                    error!(%error, "no connection can be accepted");
+                    target.events.tell(|| Event::Error(not_accepting(&error)));
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PATIENCE.1);
             }
         }
     }
+}
+
+fn not_accepting(error: &io::Error) -> Error {
+    Error::new(ErrorKind::Listen)
+        .detail(format!("no connection can be accepted for now: {error}"))
+        .during("listen")
 }
 
 /// Gives the connection to the thread whose turn it is; it stays there.

@@ -163,6 +163,12 @@ impl Error {
         self.during(operation)
     }
 
+    /// Names the peer of what is no operation.
+    pub(crate) fn about(mut self, peer: &Arc<str>) -> Self {
+        self.0.peer.get_or_insert_with(|| Arc::clone(peer));
+        self
+    }
+
     pub(crate) fn outcome_unknown(mut self) -> Self {
         self.0.outcome_unknown = true;
         self

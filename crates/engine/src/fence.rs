@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
+use tracing::warn;
 
 /// What an endpoint has that may hold memory of regions.
 #[derive(Debug)]
@@ -63,6 +64,10 @@ pub(crate) async fn fence(region: Arc<Region>, patience: Duration) {
     {
         return;
     }
+    warn!(
+        region = region.name(),
+        "drain time is over: connections that hold the closed region are cut"
+    );
     for holders in everybody() {
         holders.target.revoke();
         holders.peers().iter().for_each(|peer| peer.revoke());

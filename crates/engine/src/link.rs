@@ -14,6 +14,7 @@ use crate::{
     },
     mailbox::Mailbox,
     op::{Entry, Instance, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    roster::Destined,
     stats::Stats,
 };
 use memlane_wire::{Mode, Opcode};
@@ -36,10 +37,24 @@ pub(crate) struct Destination {
     pub(crate) from: Option<IpAddr>,
 }
 
+impl Destination {
+    /// `host:port`, with brackets around an IPv6 address.
+    fn name(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
+
 /// The lanes to one destination.
 #[derive(Debug)]
 pub(crate) struct Link {
     destination: Destination,
+    /// Its name, and who is told when the other side comes and goes.
+    pub(crate) destined: Destined,
     context: Weak<Shared>,
     bulk: Arc<BulkQueue>,
     backoff: Arc<Backoff>,
@@ -90,16 +105,13 @@ impl OpenLane {
 impl Link {
     pub(crate) fn new(destination: Destination, context: Weak<Shared>) -> Arc<Self> {
         Arc::new(Self {
+            destined: Destined::to(destination.name().into()),
             destination,
             context,
             bulk: Arc::default(),
             backoff: Arc::default(),
             state: Mutex::default(),
         })
-    }
-
-    pub(crate) fn destination(&self) -> &Destination {
-        &self.destination
     }
 
     /// One more peer of this endpoint uses it, until [`Link::leave`].
@@ -250,6 +262,7 @@ impl Link {
             backoff: Arc::clone(&self.backoff),
             limits: Arc::clone(&limits),
             stats: Arc::clone(stats),
+            destined: self.destined.clone(),
         };
         self.bulk.mates().add(&commands);
         let Destination { host, port, from, .. } = self.destination.clone();

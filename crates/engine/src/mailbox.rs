@@ -59,6 +59,11 @@ impl<T> Mailbox<T> {
         !into.is_empty()
     }
 
+    /// Whether nothing is queued.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.lock().items.is_empty()
+    }
+
     /// Leaves the task's waker for the next item; false when there is one already, and the task must not sleep.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
         let mut state = self.state.lock();

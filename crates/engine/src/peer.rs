@@ -2,6 +2,7 @@
 
 use crate::{
     error::{Error, ErrorKind},
+    events::Events,
     link::Link,
     notify::Notify,
     op::{CompletionSink, Direction, Done, Entry, Instance, Issuer, Operation, OperationKey, Remote, Request, Ticket},
@@ -29,27 +30,32 @@ pub struct Peer {
     endpoint: Instance,
     /// As whom its messages are known.
     pub(crate) sender: Arc<Whom>,
+    /// Of the endpoint that it belongs to.
+    events: Arc<Events>,
     runtime: Handle,
     closed: AtomicBool,
 }
 
 impl Peer {
-    pub(crate) fn new(link: Arc<Link>, endpoint: Instance, stats: Arc<Stats>, runtime: Handle) -> Arc<Self> {
-        let (host, port) = (&link.destination().host, link.destination().port);
-        let name = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
+    pub(crate) fn new(
+        link: Arc<Link>,
+        endpoint: Instance,
+        stats: Arc<Stats>,
+        events: Arc<Events>,
+        runtime: Handle,
+    ) -> Arc<Self> {
         link.join(endpoint);
+        link.destined.roster().join(&events);
         Arc::new(Self {
             remote: Remote {
-                name: name.into(),
+                // A name of its own, however equal: peers are told apart by it.
+                name: Arc::from(&*link.destined.address),
                 stats,
             },
             link,
             endpoint,
             sender: Arc::default(),
+            events,
             runtime,
             closed: AtomicBool::new(false),
         })
@@ -136,7 +142,10 @@ impl Peer {
 
     pub(crate) fn shut(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let was_open = !self.closed.swap(true, Ordering::AcqRel);
-        was_open.then(|| self.link.leave(&self.remote, &self.endpoint))
+        was_open.then(|| {
+            self.link.destined.roster().leave(&self.events);
+            self.link.leave(&self.remote, &self.endpoint)
+        })
     }
 }
 

@@ -4,10 +4,13 @@ use crate::{
     config::Limits,
     context::{preface, random},
     error::Error,
+    events::{Events, Side},
     info::endpoint_info,
+    log::complain,
     mailbox::Mailbox,
     recv::{Event, Receives},
     region::Registry,
+    roster::Roster,
     stats::Stats,
 };
 use memlane_wire::{Preface, Status};
@@ -27,6 +30,9 @@ pub(crate) struct Target {
     pub(crate) receives: Receives,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) events: Arc<Events>,
+    /// Those who dialled us.
+    pub(crate) roster: Arc<Roster>,
     instance: [u8; 16],
     address: Mutex<Address>,
     /// The endpoint info, and the generation of the regions that it lists.
@@ -63,12 +69,17 @@ impl Target {
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
         let stats = Arc::new(Stats::default());
+        let events = Arc::new(Events::default());
+        let roster = Roster::new(Side::Inbound);
+        roster.join(&events);
         Ok(Arc::new(Self {
             registry: Registry::default(),
             receives: Receives::new(&limits, Arc::clone(&stats)),
             instance: random()?,
             limits,
             stats,
+            events,
+            roster,
             address: Mutex::default(),
             described: Mutex::default(),
             sessions: Mutex::default(),
@@ -119,6 +130,12 @@ impl Target {
         self.instance
     }
 
+    /// Where it listens, for people.
+    pub(crate) fn address_text(&self) -> String {
+        let (host, port) = &self.address.lock().bound;
+        format!("{host}:{port}")
+    }
+
     /// Counters and limits as JSON.
     pub(crate) fn stats(&self) -> String {
         let limits = self
@@ -141,8 +158,14 @@ impl Target {
             || of_source >= self.limits.max_connections_per_source;
         if full || sessions.closed {
             self.stats.refused.add(1);
+            drop(sessions);
             if full {
                 self.stats.reject(Status::Limit);
+                complain(
+                    from,
+                    "connection refused",
+                    "maxConnections or maxConnectionsPerSource is reached",
+                );
             }
             return None;
         }

@@ -11,6 +11,7 @@ use memlane_engine::{
     context::Context,
     endpoint::Endpoint,
     error::{Error, ErrorKind},
+    events::Events,
     instance_text,
     op::{Completion, CompletionSink, Done, Issuer, OperationKey, Ticket, channel},
     peer::Peer,
@@ -41,6 +42,7 @@ pub(crate) struct Attachment {
     pub(crate) regions: Handles<(Arc<Region>, Arc<Endpoint>)>,
     pub(crate) peers: Handles<Connected>,
     pub(crate) contexts: Handles<Context>,
+    pub(crate) events: Handles<Arc<Events>>,
 }
 
 /// A peer with the endpoint that it belongs to, and the issuer of its operations.
@@ -144,6 +146,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
         regions: Handles::new(),
         peers: Handles::new(),
         contexts: Handles::new(),
+        events: Handles::new(),
     };
     let id = ATTACHMENTS.with_borrow_mut(|attachments| attachments.insert(attachment)) as u32;
     // Hooks run in reverse order: this one comes before that of the threadsafe function, which was made first.

@@ -14,6 +14,7 @@ mod completion;
 mod context;
 mod endpoint;
 mod error;
+mod events;
 mod handles;
 mod names;
 mod numbers;

@@ -4,6 +4,7 @@ use super::{Command, End, Lane, inflight::Slot, write::Departure};
 use crate::{
     config::millis,
     error::{Error, ErrorKind},
+    events::Parting,
     io::Transport,
     op::{OperationKey, Remote, Waiter},
     region::span::Span,
@@ -116,6 +117,9 @@ impl<T: Transport> Lane<T> {
         half_sent |= matches!(wanted, GiveUp::Revoked) && self.tx.has_revoked_body();
         if half_sent {
             self.tx.clear();
+            if let Some(attendance) = &mut self.attendance {
+                attendance.part(Parting::Local);
+            }
             return Err(Error::new(ErrorKind::PeerClosed)
                 .detail("the lane was closed, because an operation on it was given up half sent")
                 .into());
@@ -151,6 +155,10 @@ impl<T: Transport> Lane<T> {
         }
         if error.kind() == ErrorKind::Protocol {
             self.stats.protocol_errors.add(1);
+            // An operation that fails with it is told by that; without one, nobody would be.
+            if self.is_idle() && self.commands.is_empty() {
+                self.destined.fault(error);
+            }
         }
         if let Some(attempt) = self.attempt.take()
             && error.kind() != ErrorKind::Closed

@@ -18,9 +18,11 @@ use crate::{
     backoff::{Attempt, Backoff, Turn},
     config::Limits,
     error::{Error, ErrorKind},
+    events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
     mailbox::Mailbox,
     op::{Operation, OperationKey, Remote},
+    roster::{Attendance, Destined},
     stats::Stats,
 };
 use bulk::Membership;
@@ -39,6 +41,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep},
 };
+use tracing::debug;
 use write::Departure;
 
 /// What a lane is told.
@@ -79,6 +82,8 @@ pub(crate) struct LaneParts {
     pub(crate) backoff: Arc<Backoff>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
+    /// Whom it goes to, and who wants to know when that is there.
+    pub(crate) destined: Destined,
 }
 
 enum Link<T> {
@@ -102,6 +107,9 @@ pub(crate) struct Lane<T: Transport> {
     preface: Preface,
     limits: Arc<Limits>,
     stats: Arc<Stats>,
+    destined: Destined,
+    /// Once the peer has answered.
+    attendance: Option<Attendance>,
     queue: Queue,
     bulk: Option<Membership>,
     tiny_run: u32,
@@ -146,7 +154,9 @@ impl<T: Transport> Lane<T> {
             backoff,
             limits,
             stats,
+            destined,
         } = parts;
+        debug!(peer = %destined.address, "dialling");
         let now = Instant::now();
         Self {
             commands,
@@ -160,6 +170,8 @@ impl<T: Transport> Lane<T> {
             preface,
             limits,
             stats,
+            destined,
+            attendance: None,
             queue: Queue::default(),
             bulk,
             tiny_run: 0,
@@ -227,16 +239,28 @@ impl<T: Transport> Lane<T> {
         self.began = self.moved;
         match self.mode {
             Mode::Native => self.tx.push(&self.preface.encode()),
-            Mode::Legacy => self.answered(),
+            Mode::Legacy => self.greet(None),
         }
         Ok(true)
     }
 
-    /// The peer is there: nobody has to wait before it is dialled again.
-    fn answered(&mut self) {
+    /// The peer is there, and nobody has to wait before it is dialled again.
+    fn greet(&mut self, instance: Option<[u8; 16]>) {
         if let Some(attempt) = self.attempt.take() {
             attempt.succeeded();
         }
+        debug!(peer = %self.destined.address, wire = ?self.mode, "lane open");
+        self.attendance = Some(self.destined.arrived(self.mode, instance));
+    }
+
+    /// Says why it ends: to those who watch, unless a reason is known already, and to the log.
+    fn part(&mut self, error: Option<&Error>) {
+        let peer = &self.destined.address;
+        let Some(attendance) = &mut self.attendance else {
+            return debug!(%peer, error = error.map(tracing::field::display), "not connected");
+        };
+        let why = attendance.part(error.map_or(Parting::Evicted, |error| error.kind().into()));
+        debug!(%peer, reason = why.name(), error = error.map(tracing::field::display), "lane ended");
     }
 
     fn take_commands(&mut self) -> Result<(), End> {
@@ -327,12 +351,16 @@ impl<T: Transport> Future for Lane<T> {
         let lane = self.get_mut();
         match lane.turn(cx) {
             Ok(()) => Poll::Pending,
-            Err(End::Idle) => Poll::Ready(()),
+            Err(End::Idle) => {
+                lane.part(None);
+                Poll::Ready(())
+            }
             Err(End::Failed(error)) if lane.dial_again(&error) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
             Err(End::Failed(error)) => {
+                lane.part(Some(&error));
                 lane.fail_all(&error);
                 Poll::Ready(())
             }

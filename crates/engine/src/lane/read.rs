@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
+    events::Parting,
     io::Transport,
     op::{Done, Waiter},
     region::span::Span,
@@ -119,6 +120,9 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
+        if let Some(attendance) = &mut self.attendance {
+            attendance.part(Parting::Reset);
+        }
         self.send_error
             .take()
             .unwrap_or_else(|| Error::io(ErrorKind::PeerClosed, error))
@@ -184,7 +188,7 @@ impl<T: Transport> Lane<T> {
             return Err(Error::new(ErrorKind::Auth).detail("the peer asks for a token, and none is configured here"));
         }
         self.incoming = Incoming::Answer;
-        self.answered();
+        self.greet(Some(preface.instance));
         self.issue();
         Ok(true)
     }

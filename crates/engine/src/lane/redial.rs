@@ -32,6 +32,8 @@ impl<T: Transport> Lane<T> {
             attempt.failed(error);
         }
         self.turn = Some(self.backoff.turn());
+        self.part(Some(error));
+        self.attendance = None;
         // The old connection goes with this.
         self.link = Link::Dialling((self.dialler)());
         self.incoming = Incoming::first(self.mode);

@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tracing::debug;
 
 /// Longest name of a region in bytes of UTF-8.
 const NAME_MAX: usize = 255;
@@ -104,6 +105,8 @@ impl Registry {
         table.by_name.insert(name.into(), address);
         table.by_address.insert(address, Arc::clone(&region));
         self.generation.fetch_add(1, Ordering::Release);
+        drop(table);
+        debug!(name, length = len, access = access.name(), "region allocated");
         Ok(region)
     }
 
@@ -142,6 +145,8 @@ impl Registry {
         if table.by_address.remove(&region.address).is_some() {
             table.by_name.remove(&region.name);
             self.generation.fetch_add(1, Ordering::Release);
+            drop(table);
+            debug!(name = region.name, "region closed");
         }
     }
 

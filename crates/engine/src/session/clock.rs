@@ -6,6 +6,7 @@
 use super::{End, Fate, Phase, Session};
 use crate::{
     config::millis,
+    events::Parting,
     io::{AT_REST, Transport},
 };
 use std::{
@@ -109,7 +110,7 @@ impl<T: Transport> Session<T> {
 
     fn too_late(&mut self, now: Instant) -> Result<(), End> {
         if self.cut.is_some_and(|cut| cut <= now) {
-            return Err(End);
+            return Err(End(Parting::Local));
         }
         if self.kept.front().is_some_and(|&(_, kept)| kept <= now) {
             self.kept.pop_front();
@@ -132,12 +133,12 @@ impl<T: Transport> Session<T> {
             }
             Phase::Header if self.tx.pending() == 0 && self.rx.len() == 0 => {
                 self.target.stats.evicted.add(1);
-                Err(End)
+                Err(End(Parting::Evicted))
             }
-            Phase::Closing { .. } => Err(End),
+            Phase::Closing { .. } => Err(End(Parting::Timeout)),
             _ => {
                 self.target.stats.timed_out.add(1);
-                Err(End)
+                Err(End(Parting::Timeout))
             }
         }
     }

@@ -1,8 +1,14 @@
 //! The first bytes of a connection: which wire it speaks, and the prefaces of the native one.
 
 use super::{End, Phase, Session};
-use crate::io::Transport;
+use crate::{
+    error::{Error, ErrorKind},
+    events::{Event, Parting},
+    io::Transport,
+    log::complain,
+};
 use memlane_wire::{Mode, Preface};
+use tracing::debug;
 
 impl<T: Transport> Session<T> {
     /// Whether the mode is known now.
@@ -15,6 +21,7 @@ impl<T: Transport> Session<T> {
             Mode::Native => Phase::Preface,
             Mode::Legacy => {
                 self.target.stats.legacy.add(1);
+                self.greet();
                 Phase::Header
             }
         };
@@ -32,17 +39,35 @@ impl<T: Transport> Session<T> {
         let theirs = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
         self.rx.consume(Preface::LEN);
         let Ok(theirs) = theirs else {
-            self.target.stats.protocol_errors.add(1);
-            return Err(End);
+            self.broke_protocol("a preface that makes no sense, or of another version");
+            return Err(End(Parting::Protocol));
         };
         self.instance = Some(theirs.instance);
-        let ours = self.target.preface().map_err(|_| End)?;
+        let ours = self.target.preface().map_err(|_| End(Parting::Local))?;
         self.tx.push(&ours.encode());
         self.phase = Phase::Header;
         if theirs.wants_auth() {
             self.target.stats.auth_failures.add(1);
-            self.close_after_answers();
+            complain(
+                &self.from,
+                "authentication failed",
+                "the peer wants to authenticate and no token is configured here",
+            );
+            let error =
+                Error::new(ErrorKind::Auth).detail("the peer wants to authenticate, and no token is configured here");
+            self.target.events.tell(|| Event::Error(error.about(&self.from)));
+            self.close_after_answers(Parting::Auth);
+        } else {
+            self.instance = Some(theirs.instance);
+            self.greet();
         }
         Ok(true)
+    }
+
+    /// It is known who is there.
+    fn greet(&mut self) {
+        debug!(peer = %self.from, wire = ?self.mode, "session opened");
+        let roster = &self.target.roster;
+        self.attendance = Some(roster.arrived(&self.from, self.mode, self.instance));
     }
 }

@@ -4,15 +4,22 @@ use super::{
     End, Phase, Session,
     handler::{Action, decide},
 };
-use crate::{io::Transport, region::span::Span};
+use crate::{
+    error::{Error, ErrorKind},
+    events::{Event, Parting},
+    io::Transport,
+    log::complain,
+    region::span::Span,
+};
 use memlane_wire::{DESCRIBE_MAX, DescribeLength, Header, Mode, Status, StatusFrame};
+use tracing::trace;
 
 impl<T: Transport> Session<T> {
     /// Goes through the buffer as far as it goes, many requests at once.
     pub(super) fn handle_input(&mut self) -> Result<(), End> {
         loop {
             if self.cut.is_some() && !self.is_storing() {
-                self.close_after_answers();
+                self.close_after_answers(Parting::Local);
             }
             let went_on = match &self.phase {
                 Phase::Sniff => self.handle_sniff(),
@@ -86,15 +93,34 @@ impl<T: Transport> Session<T> {
     /// Says no: by a status, and on the legacy wire by a close.
     pub(super) fn refuse(&mut self, sequence: u32, status: Status, payload: u64, fatal: bool) {
         self.target.stats.reject(status);
+        trace!(peer = %self.from, sequence, status = status.name(), fatal, "request refused");
+        if self.mode == Mode::Legacy {
+            complain(&self.from, "legacy connection closed", status.name());
+        } else if status == Status::Limit {
+            complain(&self.from, "request refused", status.name());
+        }
         if status == Status::BadRequest {
-            self.target.stats.protocol_errors.add(1);
+            self.broke_protocol("a request that makes no sense");
         }
         self.answer(sequence, status);
         if fatal || self.mode == Mode::Legacy {
-            self.close_after_answers();
+            self.close_after_answers(match status {
+                Status::BadRequest => Parting::Protocol,
+                Status::Closing => Parting::Local,
+                _ => Parting::Refused,
+            });
         } else {
             self.drain(payload);
         }
+    }
+
+    /// Counts it and tells whoever watches.
+    pub(super) fn broke_protocol(&mut self, why: &'static str) {
+        self.target.stats.protocol_errors.add(1);
+        complain(&self.from, "protocol error", why);
+        self.target
+            .events
+            .tell(|| Event::Error(Error::new(ErrorKind::Protocol).detail(why).about(&self.from)));
     }
 
     pub(super) fn drain(&mut self, left: u64) {

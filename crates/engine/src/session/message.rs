@@ -3,12 +3,14 @@
 use super::{Fate, Phase, Session};
 use crate::{
     config::millis,
+    events::Parting,
     io::Transport,
     recv::{Arrival, MessageKey, Posted},
     region::{memory::Memory, span::Span},
 };
 use memlane_wire::{Header, Status};
 use tokio::time::Instant;
+use tracing::debug;
 
 impl<T: Transport> Session<T> {
     pub(super) fn message_announced(&mut self, header: Header, sequence: u32) {
@@ -19,7 +21,10 @@ impl<T: Transport> Session<T> {
         {
             Arrival::Matched(posted) => self.receive_message(posted, header, sequence),
             Arrival::Keep(key) => self.keep_message(key, header, sequence),
-            Arrival::Park(key) => self.phase = Phase::Parked { key, header, sequence },
+            Arrival::Park(key) => {
+                debug!(peer = %self.from, bytes = header.size, "message parked: no receive, and no room to keep it");
+                self.phase = Phase::Parked { key, header, sequence };
+            }
             Arrival::Closed => self.refuse(sequence, Status::Closing, header.size, true),
         }
     }
@@ -171,7 +176,7 @@ impl<T: Transport> Session<T> {
             self.answer(sequence, status);
         }
         if rest > self.target.limits.drain_bytes {
-            self.close_after_answers();
+            self.close_after_answers(Parting::Refused);
         } else {
             self.drain(rest);
         }

@@ -11,11 +11,13 @@ mod input;
 mod message;
 
 use crate::{
+    events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
     mailbox::Mailbox,
     op::Instance,
     recv::{Event, MessageKey, Posted, Sender},
     region::span::Span,
+    roster::Attendance,
     target::{Admission, Target},
 };
 use memlane_wire::{Header, Mode, Status, StatusFrame};
@@ -27,15 +29,20 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::time::{Instant, Sleep};
+use tracing::debug;
 
 /// One accepted connection, to be spawned; ends when the connection does.
 pub(crate) struct Session<T: Transport> {
     io: T,
     target: Arc<Target>,
+    /// Before the admission: whoever waits for the last session has heard that it ended.
+    attendance: Option<Attendance>,
     admission: Admission,
     from: Arc<str>,
     /// What the peer's preface says it is; the legacy wire has none.
     instance: Option<Instance>,
+    /// Why it ends, once that is known.
+    parting: Option<Parting>,
     mode: Mode,
     phase: Phase,
     rx: RecvBuffer,
@@ -98,11 +105,11 @@ enum Fate {
 
 /// Why a session ends; each is counted where it is found.
 #[derive(Debug)]
-struct End;
+struct End(Parting);
 
 impl From<io::Error> for End {
     fn from(_: io::Error) -> Self {
-        Self
+        Self(Parting::Reset)
     }
 }
 
@@ -111,9 +118,11 @@ impl<T: Transport> Session<T> {
         let now = Instant::now();
         Self {
             io,
+            attendance: None,
             admission,
             from,
             instance: None,
+            parting: None,
             mode: Mode::Native,
             phase: Phase::Sniff,
             rx: RecvBuffer::default(),
@@ -166,7 +175,7 @@ impl<T: Transport> Session<T> {
                     if self.tx.has_lost(&error) {
                         self.target.stats.reject(Status::OutOfRange);
                     }
-                    return Err(End);
+                    return Err(End(Parting::Local));
                 }
                 Poll::Pending => break,
             }
@@ -219,7 +228,7 @@ impl<T: Transport> Session<T> {
     fn end_of_stream(&mut self) -> Result<usize, End> {
         self.ended = true;
         match self.phase {
-            Phase::Sniff | Phase::Preface => return Err(End),
+            Phase::Sniff | Phase::Preface => return Err(End(Parting::Closed)),
             Phase::Header | Phase::Closing { .. } => {}
             _ => self.leave_phase(Phase::Header),
         }
@@ -234,7 +243,7 @@ impl<T: Transport> Session<T> {
         match &mut self.phase {
             Phase::Closing { since, farewell_sent } => {
                 if self.ended {
-                    return Err(End);
+                    return Err(End(Parting::Closed));
                 }
                 if !*farewell_sent {
                     (*since, *farewell_sent) = (Instant::now(), true);
@@ -244,7 +253,7 @@ impl<T: Transport> Session<T> {
             }
             Phase::Header if self.ended && self.rx.len() < Header::LEN => {
                 if self.kept.is_empty() || self.mode == Mode::Legacy {
-                    Err(End)
+                    Err(End(Parting::Closed))
                 } else {
                     Ok(())
                 }
@@ -272,14 +281,17 @@ impl<T: Transport> Session<T> {
 
     fn handle_event(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Close(by) => self.cut = Some(by),
+            Event::Close(by) => {
+                self.parting.get_or_insert(Parting::Local);
+                self.cut = Some(by);
+            }
             Event::Revoke => {
                 let revoked = match &self.phase {
                     Phase::Store { into, .. } | Phase::Message { into, .. } => into.is_revoked(),
                     _ => false,
                 };
                 if revoked || self.tx.has_revoked_body() {
-                    return Err(End);
+                    return Err(End(Parting::Fence));
                 }
             }
             Event::Grant(key, posted) => self.granted(key, posted),
@@ -289,7 +301,7 @@ impl<T: Transport> Session<T> {
                 self.answer(sequence, status);
                 // The legacy wire has one way to say that a message found no receive.
                 if self.mode == Mode::Legacy && status == Status::NoReceive {
-                    self.close_after_answers();
+                    self.close_after_answers(Parting::Refused);
                 }
             }
         }
@@ -313,7 +325,8 @@ impl<T: Transport> Session<T> {
     }
 
     /// Nothing on this connection is parsed any more; what was answered is still sent.
-    fn close_after_answers(&mut self) {
+    fn close_after_answers(&mut self, why: Parting) {
+        self.parting.get_or_insert(why);
         if !matches!(self.phase, Phase::Closing { .. }) {
             self.leave_phase(Phase::Closing {
                 since: Instant::now(),
@@ -353,7 +366,11 @@ impl<T: Transport> Future for Session<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.get_mut().turn(cx).unwrap_or(Poll::Ready(()))
+        let session = self.get_mut();
+        session.turn(cx).unwrap_or_else(|End(why)| {
+            session.parting.get_or_insert(why);
+            Poll::Ready(())
+        })
     }
 }
 
@@ -366,5 +383,11 @@ impl<T: Transport> Drop for Session<T> {
             }
         }
         self.leave_phase(Phase::Header);
+        // Dropped without a reason: the runtime stops.
+        let why = self.parting.unwrap_or(Parting::Local);
+        debug!(peer = %self.from, reason = why.name(), "session ended");
+        if let Some(attendance) = &mut self.attendance {
+            attendance.part(why);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod closing;
 mod dial;
+mod events;
 mod fence;
 mod giving_up;
 mod links;

@@ -18,6 +18,7 @@ use crate::{
     op::{Done, Operation, OperationKey, Request, channel},
     recv::Posted,
     region::{Access, Region, memory::Memory, span::Span},
+    roster::Destined,
     session::Session,
     target::Target,
 };
@@ -81,6 +82,7 @@ pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Ar
         backoff,
         limits: Arc::clone(&initiator.limits),
         stats: Arc::clone(&initiator.stats),
+        destined: Destined::to("127.0.0.1:9".into()),
     };
     let mut near = near.into_iter();
     let dialler: Dialler<Pipe> = Box::new(move || {
