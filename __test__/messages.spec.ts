@@ -181,7 +181,9 @@ test('closing an endpoint fails its posted receives and the sends that wait for 
   const { target, peer } = await pair(t)
   const receive = target.recv(new Uint8Array(8), { tag: 1 })
   const waiting = peer.send(Buffer.from('x'), { tag: 2 })
-  t.is(await waiting.waitFor(0.05), null)
+  // Messages of one endpoint come in order: behind this one, the other is there and waits.
+  await Promise.all([target.recv(new Uint8Array(8), { tag: 3 }), peer.send(Buffer.from('y'), { tag: 3 })])
+  t.is(await waiting.waitFor(0), null)
   await target.close()
   t.like(await t.throwsAsync(receive.wait()), { code: 'ERR_CLOSED', operation: 'recv', origin: 'local' })
   t.like(await t.throwsAsync(waiting.wait()), { code: 'ERR_PEER_CLOSED', operation: 'send' })
