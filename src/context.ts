@@ -24,7 +24,8 @@ let shared: number | undefined
  * What endpoints share: I/O threads, limits, and the lanes to every peer.
  *
  * Endpoints that name no context and set no limits share one that is the process's own, its workers included. Peers of one
- * context with the same address use the same connections, whichever endpoint connected to them.
+ * context with the same address use the same connections for reads and writes, whichever endpoint connected to them (from the
+ * same `localAddress`); each endpoint has one of its own for its messages.
  *
  * A context lives until {@link close}; dropping the object changes nothing. I/O threads belong to the process, which has
  * as many as the largest `ioThreads` of any context; none is ever stopped.

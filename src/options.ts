@@ -19,7 +19,7 @@ export interface Limits {
   ioThreads?: Integer
   /**
    * Most connections to one peer for reads and writes, opened as they are needed: the first is for small operations, the
-   * others are for large ones. Messages have one more. Default 2; 1 to 16.
+   * others are for large ones. Messages have one more for each endpoint that sends. Default 2; 1 to 16.
    */
   lanesPerPeer?: Integer
   /** Connections held open as a target; more are closed at once. Default 1,024; 1 to 1,000,000. */

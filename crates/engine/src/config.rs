@@ -52,7 +52,7 @@ limits! {
     /// Threads that move bytes. One serves many peers; more pay off where one core cannot fill the network.
     io_threads, "ioThreads", 1, 1, 64;
     /// Lanes for reads and writes that a peer may have, opened when they are needed: the first for small operations, the
-    /// others for large ones. Messages have one more. Two are the best on one machine (reads of 64 MiB: 6.2 GB/s with two,
+    /// others for large ones. Messages have one more for each endpoint. Two are the best on one machine (reads of 64 MiB: 6.2 GB/s with two,
     /// 4.3 with four, interleaved on two cores); a fast network wants more.
     lanes_per_peer, "lanesPerPeer", 2, 1, 16;
     /// Connections that an endpoint holds open as a target; more are closed at once.
