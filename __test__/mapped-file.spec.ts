@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
-import { MemlaneError } from 'memlane'
+import type { MemlaneError } from 'memlane'
 import { descriptors, file, folder, mappings } from './support/files'
 import { counting, endpoint, fill, pair, same, thrown } from './support/pair'
 

@@ -268,13 +268,14 @@ test('a read that ends in the last page of a file that has become shorter has fa
   const region = await initiator.mapFile('x', path, { access: 'none' })
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
-    socket.once('data', () => {
+    const answer = async (): Promise<void> => {
+      await once(socket, 'data')
       socket.write(BODY.subarray(0, 50_000))
-      void stored(region, 49_999).then(() => {
-        truncateSync(path, SHORTER)
-        socket.write(BODY.subarray(50_000))
-      })
-    })
+      await stored(region, 49_999)
+      truncateSync(path, SHORTER)
+      socket.write(BODY.subarray(50_000))
+    }
+    void answer()
   }).listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')

@@ -57,10 +57,10 @@ test('a tensor has any shape that has elements', async (t) => {
   const scalar = owner.alloc('scalar', { dtype: 'float32', shape: [] })
   t.is(scalar.length, 4)
   t.deepEqual(scalar.shape, [])
-  t.is(owner.alloc('deep', { dtype: 'int8', shape: new Array<number>(32).fill(1) }).length, 1)
+  t.is(owner.alloc('deep', { dtype: 'int8', shape: Array.from({ length: 32 }, () => 1) }).length, 1)
   t.is(owner.alloc('plain', 4).dtype, undefined)
   const alloc = owner.alloc.bind(owner) as (...given: unknown[]) => unknown
-  for (const shape of [[0], [2, 0, 3], [2 ** 53 - 1, 0], [2 ** 50, 8], [2 ** 32, 2 ** 32], [-1], [0.5], [2 ** 53], new Array(33).fill(1)]) {
+  for (const shape of [[0], [2, 0, 3], [2 ** 53 - 1, 0], [2 ** 50, 8], [2 ** 32, 2 ** 32], [-1], [0.5], [2 ** 53], Array.from({ length: 33 }, () => 1)]) {
     t.throws(() => alloc('x', { dtype: 'float32', shape }), { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' }, JSON.stringify(shape))
   }
   for (const given of [{ dtype: 'float32' }, { shape: [1] }, { dtype: 'float32', shape: 4 }, { dtype: 1, shape: [1] }, { dtype: 'float32', shape: ['1'] }, {}]) {
@@ -177,7 +177,7 @@ test('what a peer says of its tensors is looked at, and nonsense is the peer’s
     { dtype: 'float32', shape: ['6'] },
     { dtype: 'float32', shape: [2 ** 53] },
     { dtype: 'float32', shape: [2 ** 40, 2 ** 40] },
-    { dtype: 'float32', shape: new Array(33).fill(1) },
+    { dtype: 'float32', shape: Array.from({ length: 33 }, () => 1) },
     { dtype: 'a new one', shape: [null] },
   ]
   for (const claims of nonsense) {

@@ -292,6 +292,25 @@ mod tests {
         assert_eq!((view.len(), view.as_ptr() as usize % 4096), (50, 10));
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_seal_against_shrinking_is_seen_and_trusted() {
+        use std::os::fd::FromRawFd;
+        for (seals, expected) in [(0, false), (libc::F_SEAL_GROW, false), (libc::F_SEAL_SHRINK, true)] {
+            // SAFETY: the name is a C string, and the descriptor is this test's own.
+            let sealable = unsafe {
+                let fd = libc::memfd_create(c"memlane".as_ptr(), libc::MFD_ALLOW_SEALING);
+                File::from_raw_fd(fd)
+            };
+            sealable.set_len(100).unwrap();
+            // SAFETY: no memory is passed.
+            let refused = unsafe { libc::fcntl(sealable.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+            assert_eq!(refused, 0);
+            assert_eq!(map(&sealable, 0, None, false).unwrap().is_sealed(), expected);
+        }
+        assert!(!map(&file(10), 0, None, false).unwrap().is_sealed());
+    }
+
     #[test]
     fn a_device_and_a_directory_are_no_files() {
         for path in ["/dev/null", "/"] {
