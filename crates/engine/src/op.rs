@@ -316,7 +316,7 @@ pub(crate) enum Waiter {
 }
 
 /// Whoever may hold parts of an operation.
-pub(crate) trait Holders: std::fmt::Debug + Send + Sync {
+pub(crate) trait PartHolders: std::fmt::Debug + Send + Sync {
     /// A part has failed: the others are for nothing. Called with no lock of an operation held; must not call back.
     fn part_failed(&self);
 }
@@ -333,7 +333,7 @@ pub(crate) struct Parts {
     applied: AtomicBool,
     writes: bool,
     remote: Option<Remote>,
-    holders: Weak<dyn Holders>,
+    holders: Weak<dyn PartHolders>,
     state: Mutex<(Option<Ticket>, Option<Error>)>,
 }
 
@@ -345,7 +345,7 @@ impl Parts {
         total: u64,
         opcode: Opcode,
         is_list: bool,
-        holders: Weak<dyn Holders>,
+        holders: Weak<dyn PartHolders>,
     ) -> Arc<Self> {
         let remote = ticket.remote().cloned();
         let state = Mutex::new((Some(ticket), None));

@@ -3,7 +3,7 @@
 use super::{giving_up::GiveUp, mates::Mates, queue::Piece};
 use crate::{
     error::Error,
-    op::{Holders, Operation, Parts, Request, Waiter},
+    op::{Operation, PartHolders, Parts, Request, Waiter},
     region::span::Span,
 };
 use memlane_wire::Opcode;
@@ -44,7 +44,7 @@ impl Bulk {
     pub(crate) fn take_apart(
         operation: Operation,
         now: Instant,
-        holders: Weak<dyn Holders>,
+        holders: Weak<dyn PartHolders>,
     ) -> Result<Self, Operation> {
         let Operation {
             ticket,
@@ -152,8 +152,8 @@ impl BulkQueue {
     }
 
     /// Whoever is to hear when a part of an operation has failed.
-    pub(crate) fn holders(&self) -> Weak<dyn Holders> {
-        let mates: Arc<dyn Holders> = Arc::clone(&self.mates) as _;
+    pub(crate) fn holders(&self) -> Weak<dyn PartHolders> {
+        let mates: Arc<dyn PartHolders> = Arc::clone(&self.mates) as _;
         Arc::downgrade(&mates)
     }
 

@@ -1,7 +1,7 @@
 //! The lanes of one link, as far as one of them has something to tell the others.
 
 use super::Command;
-use crate::{mailbox::Mailbox, op::Holders};
+use crate::{mailbox::Mailbox, op::PartHolders};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
@@ -18,7 +18,7 @@ impl Mates {
     }
 }
 
-impl Holders for Mates {
+impl PartHolders for Mates {
     fn part_failed(&self) {
         for lane in self.0.lock().iter().filter_map(Weak::upgrade) {
             // One that has ended holds nothing.

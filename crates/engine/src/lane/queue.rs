@@ -72,11 +72,11 @@ impl Queue {
     }
 
     /// For another connection: `first` goes before what is queued. What was to go by an earlier one already ends with
-    /// `error`, and so does what belongs to an operation that has failed.
+    /// `error`.
     pub(crate) fn begin_anew(&mut self, first: Vec<Piece>, error: &Error) {
         let tiny = std::mem::take(&mut self.pieces);
         for mut piece in first.into_iter().chain(tiny).chain(std::mem::take(&mut self.roomy)) {
-            if piece.repeated || piece.waiter.has_failed() {
+            if piece.repeated {
                 drop(piece.span);
                 piece.waiter.end(Err(error.clone()));
             } else {

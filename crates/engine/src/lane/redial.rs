@@ -66,6 +66,7 @@ impl<T: Transport> Lane<T> {
             }
         }
         self.queue.begin_anew(again, error);
+        // What belongs to an operation that has failed with this is not worth a connection.
         self.queue.give_up(&GiveUp::Abandoned);
     }
 

@@ -169,6 +169,48 @@ async fn what_was_queued_and_never_sent_goes_by_the_next_connection_whatever_it_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_large_operation_that_no_lane_had_begun_goes_by_the_next_connection_once() {
+    for resets in [1, 2] {
+        let narrow = Behaviour {
+            room: 1000,
+            ..Behaviour::default()
+        };
+        let (wired, far) = by_hand(3, narrow);
+        let mut far = far.into_iter();
+        // A body that the far end does not take holds up what is behind it.
+        let begun = writing(&wired, 2 << 20);
+        let first = far.next().unwrap();
+        first.greet().await;
+        everybody_rests().await;
+        let waiting = reading(&wired, 0, &private(2 << 20));
+        drop(first);
+        let error = begun.ended.wait().await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.is_outcome_unknown()),
+            (ErrorKind::PeerClosed, true)
+        );
+        for _ in 1..resets {
+            let next = far.next().unwrap();
+            next.greet().await;
+            next.request().await;
+        }
+        let last = far.next().unwrap();
+        if resets == 1 {
+            let serving = tokio::spawn(async move {
+                last.greet().await;
+                last.serve_reads().await
+            });
+            assert_eq!(waiting.ended.wait().await.unwrap(), Done::Bytes(2 << 20));
+            wired.commands.push(Command::Close).unwrap();
+            assert_eq!(serving.await.unwrap(), 2);
+        } else {
+            assert_eq!(waiting.ended.wait().await.unwrap_err().kind(), ErrorKind::PeerClosed);
+            assert!(last.hear(1).await.is_empty(), "nobody dials a third time");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancel_a_deadline_and_a_fence_find_what_waits_for_the_next_connection() {
     let (wired, mut far) = by_hand(2, Behaviour::default());
     let region = wired.target.registry.alloc("scratch", 8, Access::NONE).unwrap();
