@@ -58,7 +58,8 @@ async function main({ json, ...given }) {
   }
   const { summaries } = fleet
   await fleet.end()
-  problems.unshift(...summaries.flatMap(({ failures }) => failures))
+  // Who hangs comes first: what others have waited for in vain follows from it.
+  problems.push(...summaries.flatMap(({ failures }) => failures))
   const failed = problems.length + sum(summaries.map((summary) => summary.failed - summary.failures.length))
   const { operations, ok } = totals(summaries)
 
