@@ -12,6 +12,7 @@ use crate::{
     recv::Posted,
     region::{Access, Region, span::Span},
     session::Session,
+    stats::{Counted, Stats, endpoint_report},
     target::{Admission, Target},
 };
 use memlane_wire::Mode;
@@ -45,6 +46,7 @@ impl Endpoint {
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
     pub fn new(context: Context) -> Result<Self, Error> {
         let target = Target::new(Arc::clone(&context.shared().limits))?;
+        context.shared().endpoints.add(Arc::clone(&target.stats));
         Ok(Self {
             holders: Holders::new(Arc::clone(&target)),
             target,
@@ -125,7 +127,8 @@ impl Endpoint {
             port,
             mode,
         };
-        let stats = Arc::clone(&self.target.stats);
+        let stats = Arc::new(Stats::new(self.target.limits.max_queued_bytes));
+        self.target.stats.peers.add(Arc::clone(&stats));
         let peer = Peer::new(self.context.link(destination), stats, self.runtime().clone());
         // Under the state's lock, as the flag is set: closing sees it, or it is not made.
         self.holders.add(&peer);
@@ -153,9 +156,14 @@ impl Endpoint {
         self.target.describe().as_ref().to_owned()
     }
 
-    /// Counters and limits as JSON.
+    /// Counters and limits as JSON; also of an endpoint that is closed.
     pub fn stats(&self) -> String {
-        self.target.stats()
+        let peers = self.holders.peers();
+        let mut links: Vec<_> = peers.iter().filter_map(|peer| peer.link()).collect();
+        links.sort_unstable_by_key(|link| Arc::as_ptr(link));
+        links.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let lanes = links.iter().map(|link| link.open_lanes()).sum();
+        endpoint_report(&self.target.stats.totals(), lanes, &self.target.limits)
     }
 
     /// Stops accepting, closes regions, receives and peers, ends every connection within the drain time and a second;

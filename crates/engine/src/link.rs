@@ -86,12 +86,12 @@ impl Link {
         self.state.lock().peers += 1;
     }
 
-    /// Hands an operation over; it is on its way when this returns. Dials that it takes are counted in `stats`.
-    pub(crate) fn submit(&self, operation: Operation, stats: &Arc<Stats>) {
+    /// Hands an operation over; it is on its way when this returns. Dials that it takes are counted in `stats`; whether it
+    /// took one.
+    pub(crate) fn submit(&self, operation: Operation, stats: &Arc<Stats>) -> bool {
         if operation.request.opcode() == Opcode::Send {
             let mut state = self.state.lock();
-            self.tell_or_open(&mut state.messages, Command::Submit(operation), None, stats);
-            return;
+            return self.tell_or_open(&mut state.messages, Command::Submit(operation), None, stats);
         }
         match Bulk::take_apart(operation, Instant::now()) {
             Ok(bulk) => self.submit_bulk(vec![bulk], stats),
@@ -99,7 +99,7 @@ impl Link {
         }
     }
 
-    /// Hands over an operation of several parts.
+    /// Hands over an operation of several parts; whether it took a dial.
     pub(crate) fn submit_list(
         &self,
         ticket: Ticket,
@@ -107,7 +107,7 @@ impl Link {
         entries: Vec<Entry>,
         timeout: Option<Duration>,
         stats: &Arc<Stats>,
-    ) {
+    ) -> bool {
         let requests = |entry: &Entry| {
             if Bulk::wants(entry.addr, entry.span.len()) {
                 pieces(entry.span.len())
@@ -135,23 +135,25 @@ impl Link {
                 });
             }
         }
+        let mut dialled = false;
         if !small.is_empty() {
-            self.submit_small(Command::Pieces(small), stats);
+            dialled |= self.submit_small(Command::Pieces(small), stats);
         }
         if !large.is_empty() {
-            self.submit_bulk(large, stats);
+            dialled |= self.submit_bulk(large, stats);
         }
+        dialled
     }
 
     /// Hands small operations over, to the first lane.
-    pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) {
+    pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
         let bulk = (self.lane_limit() == 1).then_some(&self.bulk);
-        self.tell_or_open(lane(&mut state, 0), command, bulk, stats);
+        self.tell_or_open(lane(&mut state, 0), command, bulk, stats)
     }
 
     /// Hands large operations over, to as many lanes as they keep busy.
-    pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) {
+    pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
         operations.into_iter().for_each(|bulk| self.bulk.push(bulk));
         let most = self.lane_limit();
@@ -164,14 +166,23 @@ impl Link {
             .div_ceil(PIECES_PER_LANE)
             .clamp(1, most as u64 - 1) as usize;
         let known = state.open.len().saturating_sub(1).max(wanted);
+        let mut dialled = false;
         for index in 1..=known {
             if index <= wanted {
-                self.tell_or_open(lane(&mut state, index), Command::Work, Some(&self.bulk), stats);
+                dialled |= self.tell_or_open(lane(&mut state, index), Command::Work, Some(&self.bulk), stats);
             } else if let Some(open) = lane(&mut state, index) {
                 // One that is there already may help; one that has ended is not missed.
                 let _ = open.commands.push(Command::Work);
             }
         }
+        dialled
+    }
+
+    /// Connections that stand or are being made.
+    pub(crate) fn open_lanes(&self) -> u64 {
+        let state = self.state.lock();
+        let lanes = state.open.iter().flatten().chain(&state.messages);
+        lanes.filter(|lane| !lane.task.is_finished()).count() as u64
     }
 
     fn lane_limit(&self) -> usize {
@@ -186,9 +197,9 @@ impl Link {
         command: Command,
         bulk: Option<&Arc<BulkQueue>>,
         stats: &Arc<Stats>,
-    ) {
+    ) -> bool {
         let Some(command) = OpenLane::tell(slot.as_ref(), command) else {
-            return;
+            return false;
         };
         let commands = Arc::new(Mailbox::default());
         // Fresh: nobody has closed it.
@@ -198,6 +209,7 @@ impl Link {
             // What was queued ends here: nothing can be dialled from a context that is gone.
             Err(error) => self.bulk.give_up(&GiveUp::All(&error)),
         }
+        true
     }
 
     fn open(

@@ -11,7 +11,7 @@ use crate::{
     mailbox::Mailbox,
     op::{Done, Message, OperationKey, Ticket},
     region::span::Span,
-    stats::Stats,
+    stats::EndpointStats,
 };
 use memlane_wire::Status;
 use parking_lot::Mutex;
@@ -87,7 +87,7 @@ pub(crate) enum Arrival {
 pub(crate) struct Receives {
     state: Mutex<Queues>,
     limits: Limits,
-    stats: Arc<Stats>,
+    stats: Arc<EndpointStats>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ enum Place {
 }
 
 impl Receives {
-    pub(crate) fn new(limits: &Limits, stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(limits: &Limits, stats: Arc<EndpointStats>) -> Self {
         Self {
             state: Mutex::default(),
             limits: limits.clone(),

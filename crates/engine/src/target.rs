@@ -8,7 +8,7 @@ use crate::{
     mailbox::Mailbox,
     recv::{Event, Receives},
     region::Registry,
-    stats::Stats,
+    stats::EndpointStats,
 };
 use memlane_wire::{Preface, Status};
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ pub(crate) struct Target {
     pub(crate) registry: Registry,
     pub(crate) receives: Receives,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) stats: Arc<Stats>,
+    pub(crate) stats: Arc<EndpointStats>,
     instance: [u8; 16],
     address: Mutex<(String, u16)>,
     /// The endpoint info, and the generation of the regions that it lists.
@@ -55,9 +55,9 @@ impl Target {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
-        let stats = Arc::new(Stats::default());
+        let stats = Arc::new(EndpointStats::default());
         Ok(Arc::new(Self {
-            registry: Registry::default(),
+            registry: Registry::counted_in(Arc::clone(&stats.regions)),
             receives: Receives::new(&limits, Arc::clone(&stats)),
             instance: random()?,
             limits,
@@ -96,19 +96,6 @@ impl Target {
     pub(crate) fn set_address(&self, host: String, port: u16) {
         *self.address.lock() = (host, port);
         *self.described.lock() = None;
-    }
-
-    /// Counters and limits as JSON.
-    pub(crate) fn stats(&self) -> String {
-        let limits = self
-            .limits
-            .list()
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect();
-        let open = self.sessions.lock().mailboxes.len() as u64;
-        // Numbers and fixed keys: there is nothing in it that JSON cannot say.
-        serde_json::to_string(&self.stats.snapshot(open, limits)).unwrap_or_default()
     }
 
     /// A place for one more connection; `None`, and a counter, when a limit is reached or the endpoint is closed.
@@ -159,6 +146,7 @@ impl Target {
 
     /// Ends every session and admits no more.
     pub(crate) fn close(&self) {
+        self.stats.close();
         self.sessions.lock().closed = true;
         for region in self.registry.list() {
             self.registry.close(&region);
@@ -183,6 +171,7 @@ impl Target {
 
 impl Drop for Admission {
     fn drop(&mut self) {
+        self.target.stats.disconnected.add(1);
         let mut sessions = self.target.sessions.lock();
         sessions.mailboxes.try_remove(self.slot);
         if let Some(count) = sessions.by_source.get_mut(&self.source) {

@@ -5,7 +5,7 @@
 //! base pointer, a length, and copies whose range is checked first. Reading while somebody writes gives torn bytes,
 //! never undefined behaviour in the sense of a dangling or aliased reference. (The model is rust-vmm's `vm-memory`.)
 
-use super::gate::Gate;
+use super::{account::Account, gate::Gate};
 use std::{io, ptr, ptr::NonNull, sync::Arc};
 
 /// Owned bytes without a Rust reference to them; freed when the last `Arc` goes.
@@ -14,6 +14,7 @@ pub struct Memory {
     len: usize,
     backing: Backing,
     gate: Gate,
+    account: Account,
 }
 
 enum Backing {
@@ -95,6 +96,7 @@ impl Memory {
             len,
             backing: Backing::Mapped { start, total },
             gate: Gate::default(),
+            account: Account::Nobody,
         };
         let address = base.as_ptr().cast::<libc::c_void>();
         // SAFETY: base..base + body lies inside the mapping made above.
@@ -148,6 +150,7 @@ impl Memory {
                 len: 0,
                 backing: Backing::Empty,
                 gate,
+                account: Account::Nobody,
             }));
         }
         // An alignment that the allocator gives anyway: with a larger one it would fill the block with zeros by hand.
@@ -160,7 +163,26 @@ impl Memory {
             len,
             backing: Backing::Heap(layout),
             gate,
+            account: Account::Nobody,
         }))
+    }
+
+    /// The same memory, which nobody else has yet, on somebody's account from now on until it is freed.
+    pub(crate) fn accounted(mut self: Arc<Self>, account: impl Into<Account>) -> Arc<Self> {
+        let own = Arc::get_mut(&mut self);
+        debug_assert!(
+            own.is_some(),
+            "memory that is shared already keeps the account that it has"
+        );
+        if let Some(own) = own {
+            own.account = account.into();
+        }
+        self
+    }
+
+    /// Whose it is.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     /// Who is using it, and whether anybody still may.

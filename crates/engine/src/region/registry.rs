@@ -1,7 +1,10 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
 use super::{Access, Region, address, memory::Memory, span::Span};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    stats::{Ledger, RegionStats},
+};
 use memlane_wire::Status;
 use parking_lot::RwLock;
 use std::{
@@ -21,6 +24,7 @@ pub(crate) struct Registry {
     table: RwLock<Table>,
     /// Counts what changes the list of regions.
     generation: AtomicU64,
+    stats: Arc<Ledger<RegionStats>>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +34,14 @@ struct Table {
 }
 
 impl Registry {
+    /// One whose regions are counted in `stats`.
+    pub(crate) fn counted_in(stats: Arc<Ledger<RegionStats>>) -> Self {
+        Self {
+            stats,
+            ..Self::default()
+        }
+    }
+
     /// A new region of `len` zeroed bytes, reachable from the moment that this returns.
     ///
     /// # Errors
@@ -47,12 +59,13 @@ impl Registry {
         // Outside the lock: populating a large region takes a while, and peers are being served meanwhile.
         let out_of_memory = |why: String| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {why}"));
         let memory = Memory::mapped(len).map_err(|error| out_of_memory(error.to_string()))?;
+        let stats = Arc::new(RegionStats::default());
         let address = address::reserve(len as u64).ok_or_else(|| out_of_memory("no address left for them".into()))?;
         let region = Arc::new(Region {
             name: name.into(),
             address,
             access,
-            memory,
+            memory: memory.accounted(Arc::clone(&stats)),
         });
         let mut table = self.table.write();
         if table.by_name.contains_key(name) {
@@ -61,6 +74,7 @@ impl Registry {
         table.by_name.insert(name.into(), address);
         table.by_address.insert(address, Arc::clone(&region));
         self.generation.fetch_add(1, Ordering::Release);
+        self.stats.add(stats);
         Ok(region)
     }
 

@@ -45,7 +45,7 @@ impl<T: Transport> Session<T> {
         match decide(&header, self.mode, &self.target.registry, &self.target.limits) {
             Action::Read(span) => {
                 self.answer(sequence, Status::Ok);
-                self.target.stats.bytes_served.add(header.size);
+                span.count_read();
                 self.tx.push_body(span);
             }
             Action::Write(into) => self.phase = Phase::Store { into, at: 0, sequence },
@@ -99,7 +99,7 @@ impl<T: Transport> Session<T> {
         if stored < length {
             return false;
         }
-        self.target.stats.bytes_stored.add(length as u64);
+        into.count_write();
         // The span goes before its answer: OK means that the target is done with the bytes.
         self.phase = Phase::Header;
         self.answer(sequence, Status::Ok);

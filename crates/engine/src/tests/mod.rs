@@ -4,6 +4,7 @@ mod fence;
 mod giving_up;
 mod links;
 mod pipe;
+mod stats;
 mod support;
 mod tcp;
 mod wired;

@@ -59,7 +59,7 @@ pub(crate) fn lane(near: Pipe, mode: Mode) -> (Arc<Mailbox<Command>>, Arc<BulkQu
         preface: initiator.preface().unwrap(),
         bulk: Some(bulk.join()),
         limits: Arc::clone(&initiator.limits),
-        stats: Arc::clone(&initiator.stats),
+        stats: Arc::default(),
     };
     let dial: Dial<Pipe> = Box::pin(async move { Ok(near) });
     (commands, bulk, tokio::spawn(Lane::new(parts, dial)))
