@@ -17,7 +17,6 @@ export type {
   DescriptorOptions,
   DescriptorRegions,
   EndpointInfo,
-  EndpointStats,
   Limits,
   ListenOptions,
   MessagesOptions,
@@ -33,3 +32,15 @@ export type {
   Wire,
   WriteOptions,
 } from './src/options.js'
+export type {
+  ByteStats,
+  ConnectionStats,
+  ContextStats,
+  EndpointStats,
+  LaneStats,
+  OperationStats,
+  PeerByteStats,
+  PeerOperationStats,
+  PeerStats,
+  RegionStats,
+} from './src/stats.js'

@@ -55,6 +55,9 @@ export declare function connect(attachment: number, operation: number, endpoint:
 /** Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own. */
 export declare function context(attachment: number, limits?: Record<string, number>): number
 
+/** The figures of an open context. */
+export declare function contextFigures(attachment: number, context: number): object | null
+
 /** Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. */
 export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): void
 
@@ -81,6 +84,9 @@ export declare function drain(attachment: number): number
 
 /** Makes an endpoint of a context; it does nothing yet. */
 export declare function endpoint(attachment: number, context: number): number
+
+/** The figures of an open endpoint. */
+export declare function endpointFigures(attachment: number, endpoint: number): object | null
 
 /** The endpoint info as JSON. */
 export declare function endpointInfo(attachment: number, endpoint: number): string | null
@@ -127,6 +133,9 @@ export declare function limitTable(): Array<LimitRow>
 /** Listens; the operation ends when the address is bound. */
 export declare function listen(attachment: number, operation: number, endpoint: number, host: string, port: number): void
 
+/** The figures of an open peer. */
+export declare function peerFigures(attachment: number, peer: number): object | null
+
 /** Reads into private memory, which is kept under the operation until it is taken. */
 export declare function readStaged(attachment: number, operation: number, peer: number, remoteAddress: number, length: number, timeoutMs: number): void
 
@@ -139,14 +148,20 @@ export declare function recvStaged(attachment: number, operation: number, endpoi
 /** An `ArrayBuffer` over a region's bytes. Call it once per region and keep the result. */
 export declare function regionBuffer(attachment: number, region: number): ArrayBuffer
 
+/** The figures of an open region. */
+export declare function regionFigures(attachment: number, region: number): object | null
+
 /** Sends JavaScript's bytes as a message; they are copied before this returns. */
 export declare function sendBytes(attachment: number, operation: number, peer: number, view: Uint8Array, tag: number, timeoutMs: number): void
 
 /** Sends a range of a region as a message. */
 export declare function sendRegion(attachment: number, operation: number, peer: number, region: number, offset: number, length: number, tag: number, timeoutMs: number): void
 
-/** Private memory for an operation that is about to be issued; false when the system has none. */
-export declare function stageBytes(attachment: number, operation: number, length: number): boolean
+/**
+ * Private memory for an operation on that peer that is about to be issued: a read (1), or a write (2), whose bytes count as
+ * queued. False when there is none: the operation has ended with the reason.
+ */
+export declare function stageBytes(attachment: number, operation: number, peer: number, opcode: number, length: number): boolean
 
 /** Copies JavaScript's bytes into the memory that was staged under the operation. */
 export declare function stageIn(attachment: number, operation: number, offset: number, view: Uint8Array): void
@@ -154,8 +169,8 @@ export declare function stageIn(attachment: number, operation: number, offset: n
 /** Copies from the memory that was staged under the operation into a view; it stays staged. */
 export declare function stageOut(attachment: number, operation: number, offset: number, view: Uint8Array): void
 
-/** Counters and limits as JSON. */
-export declare function stats(attachment: number, endpoint: number): string | null
+/** What they say now, as JSON. */
+export declare function stats(figures: object): string
 
 /** The bytes that were staged under the operation, as an `ArrayBuffer` of engine memory; once. */
 export declare function take(attachment: number, operation: number): ArrayBuffer

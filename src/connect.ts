@@ -2,7 +2,7 @@ import { attached } from './completions.js'
 import { begin, fulfil } from './future.js'
 import { checkInfo, parseUrl } from './info.js'
 import type { Lifetime } from './lifetime.js'
-import { native, type Failure } from './native.js'
+import { native, type Failure, type Figures } from './native.js'
 import { Call, nothing, Operation } from './operation.js'
 import type { PeerInfo, RegionInfo, Wire } from './options.js'
 import { makePeer, type Peer } from './peer.js'
@@ -30,6 +30,7 @@ export class Connect extends Operation<Peer> {
   readonly #owner: Lifetime
   readonly #target: Target
   readonly #handle: number
+  readonly #figures: Figures | null
 
   constructor(owner: Lifetime, target: Target, timeoutMs: number) {
     super()
@@ -38,13 +39,15 @@ export class Connect extends Operation<Peer> {
     this.#owner = owner
     this.#target = target
     this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy', timeoutMs)
+    // Now: when it has answered, its endpoint may be closed.
+    this.#figures = native.peerFigures(attached(), this.#handle)
   }
 
   protected override succeeded(op: number): void {
     const { host, port, wire, regions } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined
     try {
-      fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text))
+      fulfil(this, makePeer(this.#handle, this.#owner, this.#figures as Figures, host, port, wire, regions, text))
     } catch (error) {
       this.#drop()
       throw error

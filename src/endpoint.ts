@@ -26,13 +26,13 @@ import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
-import { native } from './native.js'
+import { metricsOf } from './metrics.js'
+import { native, type Figures } from './native.js'
 import { Call, Settled } from './operation.js'
 import type {
   AllocOptions,
   ConnectOptions,
   EndpointInfo,
-  EndpointStats,
   ListenOptions,
   MessagesOptions,
   PeerInfo,
@@ -42,6 +42,7 @@ import type {
 } from './options.js'
 import type { Peer } from './peer.js'
 import { makeRegion, MemoryRegion } from './region.js'
+import { statsOf, type EndpointStats } from './stats.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
 
@@ -56,11 +57,13 @@ export class TcpEndpoint {
   readonly #host: string
   readonly #port: number
   readonly #context: TcpContext | undefined
+  readonly #figures: Figures
 
   private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
     if (!(lifetime instanceof Lifetime)) throw illegalConstructor('TcpEndpoint', 'TcpEndpoint.listen()')
     this.#lifetime = lifetime
     this.#context = context
+    this.#figures = native.endpointFigures(attached(), lifetime.use()) as Figures
     const { host, port } = this.endpointInfo()
     this.#host = host
     this.#port = port
@@ -214,12 +217,19 @@ export class TcpEndpoint {
   }
 
   /**
-   * Counters since it listens, and the limits in force, which are its context's.
-   *
-   * @throws `ERR_CLOSED`
+   * Counters since it was made, those of its closed peers and regions included, and the limits in force, which are its
+   * context's. On a closed endpoint they are the last.
    */
   stats(): EndpointStats {
-    return JSON.parse(native.stats(attached(), this.#lifetime.use()) as string) as EndpointStats
+    return statsOf(this.#figures)
+  }
+
+  /**
+   * {@link stats} for Prometheus, in its text exposition format 0.0.4: serve it as `text/plain; version=0.0.4`.
+   * docs/metrics.md lists the names, which are stable. Of several endpoints, ask their context.
+   */
+  metrics(): string {
+    return metricsOf(this.stats())
   }
 
   /**

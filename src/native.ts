@@ -47,6 +47,9 @@ export interface LimitRow {
   most: number
 }
 
+/** What statistics are asked of; it outlives the close of what it tells of. */
+export type Figures = object
+
 /**
  * The engine as JavaScript drives it: numbers down, records back.
  *
@@ -67,7 +70,12 @@ export interface Native {
   listen(at: number, op: number, endpoint: number, host: string, port: number): void
   endpointInfo(at: number, endpoint: number): string | null
   closeEndpoint(at: number, op: number, endpoint: number): void
-  stats(at: number, endpoint: number): string | null
+
+  contextFigures(at: number, context: number): Figures | null
+  endpointFigures(at: number, endpoint: number): Figures | null
+  peerFigures(at: number, peer: number): Figures | null
+  regionFigures(at: number, region: number): Figures | null
+  stats(figures: Figures): string
 
   alloc(
     at: number,
@@ -128,7 +136,8 @@ export interface Native {
   ): void
   recvStaged(at: number, op: number, endpoint: number, length: number, tag: number, exactSize: boolean): void
 
-  stageBytes(at: number, op: number, length: number): boolean
+  /** False when there is no memory for it, or no room: the operation has ended with the reason. */
+  stageBytes(at: number, op: number, peer: number, opcode: number, length: number): boolean
   stageIn(at: number, op: number, offset: number, view: Uint8Array): void
   stageOut(at: number, op: number, offset: number, view: Uint8Array): void
   writeNotify(

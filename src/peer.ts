@@ -19,7 +19,7 @@ import { abortedError, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { Lifetime } from './lifetime.js'
 import { Send } from './messages.js'
-import { native } from './native.js'
+import { native, type Figures } from './native.js'
 import { NotifiedWrite } from './notify.js'
 import { Call, nothing, Settled } from './operation.js'
 import type {
@@ -39,6 +39,7 @@ import type {
 import { prepareBatch, type PreparedBatch } from './prepared.js'
 import { MemoryRegion } from './region.js'
 import { Remote } from './remote.js'
+import { statsOf, type PeerStats } from './stats.js'
 import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
 
 const READ_OPTIONS = 'into, intoOffset, remoteOffset, length, timeoutMs, signal'
@@ -49,6 +50,7 @@ const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
 export let makePeer: (
   handle: number,
   owner: Lifetime,
+  figures: Figures,
   host: string,
   port: number,
   wire: Wire,
@@ -75,15 +77,17 @@ export class Peer {
   /** How it is spoken with. On `'legacy'`, writes and sends are not acknowledged, and regions come from its info alone. */
   readonly wire: Wire
   readonly #remote: Remote
+  readonly #figures: Figures
   #listed: ReadonlyMap<string, RegionInfo> | undefined = undefined
   #listedFrom: Map<string, RegionInfo> | undefined = undefined
 
-  private constructor(host: string, port: number, wire: Wire, remote: Remote) {
+  private constructor(host: string, port: number, wire: Wire, remote: Remote, figures: Figures) {
     if (!(remote instanceof Remote)) throw illegalConstructor('Peer', 'endpoint.connect()')
     this.host = host
     this.port = port
     this.wire = wire
     this.#remote = remote
+    this.#figures = figures
   }
 
   /** Whether the peer, or the endpoint it belongs to, is closed here. */
@@ -365,6 +369,14 @@ export class Peer {
   }
 
   /**
+   * Counters of this peer's operations. On a closed peer they are the last. Its connections are those of every peer of the
+   * context with this address: `lanes.open` tells of them all.
+   */
+  stats(): PeerStats {
+    return statsOf(this.#figures)
+  }
+
+  /**
    * Ends every operation of this peer with `ERR_CLOSED`. Its connections close with the last peer of the context that has
    * this address: operations of the others go on. Calling it again gives the same promise.
    */
@@ -380,11 +392,11 @@ export class Peer {
   }
 
   static {
-    makePeer = (handle, owner, host, port, wire, regions, text) => {
+    makePeer = (handle, owner, figures, host, port, wire, regions, text) => {
       const label = `${host.includes(':') ? `[${host}]` : host}:${port}`
       const remote = new Remote(new Lifetime(handle, 'peer', owner), label, wire === 'native', regions)
       if (text !== undefined) remote.adopt(text)
-      return new Peer(host, port, wire, remote)
+      return new Peer(host, port, wire, remote, figures)
     }
   }
 }

@@ -2,9 +2,10 @@ import { checkRange, integer, type Integer } from './arguments.js'
 import { attached } from './completions.js'
 import { illegalConstructor } from './errors.js'
 import { Lifetime } from './lifetime.js'
-import { native } from './native.js'
+import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
 import type { Access, RegionInfo } from './options.js'
+import { statsOf, type RegionStats } from './stats.js'
 
 /** The handle of an open region, or `ERR_CLOSED`. */
 export let regionHandle: (region: MemoryRegion) => number
@@ -40,6 +41,7 @@ export class MemoryRegion {
   readonly access: Access
   readonly #lifetime: Lifetime
   readonly #handle: number
+  readonly #figures: Figures
   #buffer: ArrayBuffer | undefined = undefined
 
   private constructor(
@@ -56,6 +58,7 @@ export class MemoryRegion {
     this.address = address
     this.access = access
     this.#handle = handle
+    this.#figures = native.regionFigures(attached(), handle) as Figures
     this.#lifetime = new Lifetime(handle, `region ${JSON.stringify(name)}`, owner)
   }
 
@@ -82,6 +85,11 @@ export class MemoryRegion {
   info(): RegionInfo {
     this.#lifetime.use()
     return { addr: this.address, length: this.length, access: this.access }
+  }
+
+  /** Counters of what peers did to it, and how many use it now. On a closed region they are the last. */
+  stats(): RegionStats {
+    return statsOf(this.#figures)
   }
 
   /**

@@ -153,7 +153,7 @@ impl Error {
     }
 
     /// The system has no `len` bytes, and says why.
-    pub(crate) fn memory(len: usize, error: &io::Error) -> Self {
+    pub fn memory(len: usize, error: &io::Error) -> Self {
         Self::new(ErrorKind::Memory).detail(format!("{len} bytes: {error}"))
     }
 

@@ -22,8 +22,8 @@ pub(crate) fn failure_of(error: &Error) -> Failure {
         message: error.to_string(),
         peer: error.peer().map(str::to_owned),
         operation: error.operation().map(str::to_owned),
-        origin: error.kind().origin().name().to_owned(),
-        retryable: error.kind().retryable(),
+        origin: error.origin().name().to_owned(),
+        retryable: error.retryable(),
         outcome: error.is_outcome_unknown().then(|| "unknown".to_owned()),
         entry: error.failed_entry(),
     }

@@ -1,14 +1,14 @@
 //! The hot path: numbers in, the operation is on its way when the call returns.
 
 use crate::{
-    attachment::{Attachment, stage, with},
+    attachment::{Attachment, private, stage, with},
     numbers::{number, timeout},
     view::{Numbers, View},
 };
 use memlane_engine::{
     error::{Error, ErrorKind},
     op::{Direction, Entry, Operation, Request, Ticket},
-    region::span::Span,
+    region::{memory::Memory, span::Span},
 };
 use napi_derive::napi;
 use std::sync::Arc;
@@ -47,6 +47,15 @@ fn local(attachment: &Attachment, region: f64, offset: f64, length: f64) -> Resu
     let range = number(offset).zip(number(length));
     let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
     region.span(offset, length).ok_or_else(|| Error::new(ErrorKind::Closed))
+}
+
+/// A private copy of JavaScript's bytes for a peer.
+fn copied(attachment: &Attachment, peer: f64, view: &View) -> Result<Span, Error> {
+    let connected = attachment
+        .peers
+        .get(peer)
+        .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+    view.copied_for(&connected.peer)
 }
 
 fn address(value: f64) -> Result<u64, Error> {
@@ -107,7 +116,7 @@ pub fn write_bytes(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let from = view.copied().map_err(|_| Error::new(ErrorKind::Memory));
+        let from = copied(attachment, peer, &view);
         let request = from.and_then(|from| address(remote_address).map(|addr| Request::Write { addr, from }));
         submit(attachment, operation, "write", peer, timeout_ms, request);
     });
@@ -124,7 +133,7 @@ pub fn send_bytes(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let from = view.copied().map_err(|_| Error::new(ErrorKind::Memory));
+        let from = copied(attachment, peer, &view);
         let request = from.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
         submit(attachment, operation, "send", peer, timeout_ms, request);
     });
@@ -173,7 +182,8 @@ pub fn write_notify(
 ) {
     with(attachment, |attachment| {
         let from = if region < 0.0 {
-            staged(attachment, operation, region_offset, length)
+            let bytes = attachment.staged.remove(&(operation as u64));
+            staged(bytes.as_ref(), region_offset, length)
         } else {
             local(attachment, region, region_offset, length)
         };
@@ -213,12 +223,17 @@ pub fn transfer_list(
         } else {
             ("write", Direction::Write)
         };
+        // Of a write they are freed when they are sent, of a read when they were delivered.
+        let bytes = match direction {
+            Direction::Read => attachment.staged.get(&(operation as u64)).cloned(),
+            Direction::Write => attachment.staged.remove(&(operation as u64)),
+        };
         let entry = |fields: &[f64]| {
             let &[region, offset, remote_address, length] = fields else {
                 return Err(Error::new(ErrorKind::Internal));
             };
             let span = if region < 0.0 {
-                staged(attachment, operation, offset, length)
+                staged(bytes.as_ref(), offset, length)
             } else {
                 local(attachment, region, offset, length)
             };
@@ -243,25 +258,44 @@ pub fn transfer_list(
     });
 }
 
-/// A range of the memory that was staged under the operation.
-fn staged(attachment: &Attachment, operation: f64, offset: f64, length: f64) -> Result<Span, Error> {
-    let memory = attachment
-        .staged
-        .get(&(operation as u64))
-        .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+/// A range of the memory that was staged for an operation.
+fn staged(memory: Option<&Arc<Memory>>, offset: f64, length: f64) -> Result<Span, Error> {
+    let memory = memory.ok_or_else(|| Error::new(ErrorKind::Closed))?;
     let range = number(offset)
         .zip(number(length))
         .and_then(|(offset, length)| Span::whole(Arc::clone(memory)).slice(offset, length));
     range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))
 }
 
-/// Private memory for an operation that is about to be issued; false when the system has none.
+/// Private memory for an operation on that peer that is about to be issued: a read (1), or a write (2), whose bytes count as
+/// queued. False when there is none: the operation has ended with the reason.
 #[napi(catch_unwind)]
-pub fn stage_bytes(attachment: u32, operation: f64, length: f64) -> bool {
+pub fn stage_bytes(attachment: u32, operation: f64, peer: f64, opcode: u32, length: f64) -> bool {
     let staged = with(attachment, |attachment| {
-        number(length).map(|length| stage(attachment, operation, length).is_ok())
+        let name = if opcode == 1 { "read" } else { "write" };
+        let Some(connected) = attachment.peers.get(peer) else {
+            attachment
+                .ticket(operation, name)
+                .complete(Err(Error::new(ErrorKind::Closed)));
+            return false;
+        };
+        let length = number(length).ok_or_else(|| Error::new(ErrorKind::OutOfRange));
+        let memory = length.and_then(|length| match opcode {
+            1 => private(length),
+            _ => connected.peer.stage(length),
+        });
+        match memory {
+            Ok(memory) => {
+                attachment.staged.insert(operation as u64, memory);
+                true
+            }
+            Err(error) => {
+                Ticket::new(Arc::clone(&connected.issuer), operation as u64, name).complete(Err(error));
+                false
+            }
+        }
     });
-    staged.flatten().unwrap_or(false)
+    staged.unwrap_or(false)
 }
 
 /// Copies JavaScript's bytes into the memory that was staged under the operation.

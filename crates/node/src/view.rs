@@ -1,12 +1,16 @@
 //! JavaScript's own bytes, for the length of one call: never a Rust reference, never kept.
 
-use memlane_engine::region::{memory::Memory, span::Span};
+use memlane_engine::{
+    error::Error as EngineError,
+    peer::Peer,
+    region::{memory::Memory, span::Span},
+};
 use napi::{
     Error, Result, Status,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     sys,
 };
-use std::{ffi::c_void, io, ptr, ptr::NonNull, sync::Arc};
+use std::{ffi::c_void, ptr, ptr::NonNull, sync::Arc};
 
 /// A `Uint8Array` argument. It must not outlive the call that it came with: JavaScript may detach it right after.
 pub struct View {
@@ -15,9 +19,12 @@ pub struct View {
 }
 
 impl View {
-    /// A private copy of its bytes.
-    pub(crate) fn copied(&self) -> io::Result<Span> {
-        let memory = Memory::private(self.len)?;
+    /// A private copy of its bytes, counted as queued for the peer.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` or `ERR_MEMORY`, and nothing is copied.
+    pub(crate) fn copied_for(&self, peer: &Peer) -> std::result::Result<Span, EngineError> {
+        let memory = peer.stage(self.len)?;
         // SAFETY: Node gave pointer and length of this view in this very call, during which JavaScript does not run. A
         // worker may write the bytes meanwhile if they are shared; the copy then has some of each.
         unsafe { memory.copy_in_raw(0, self.bytes, self.len) };
@@ -28,7 +35,7 @@ impl View {
     pub(crate) fn empty(&self, to: &Arc<Memory>, offset: usize) {
         let count = self.len.min(to.len().saturating_sub(offset));
         if count > 0 {
-            // SAFETY: as in `copied`; count is at most the view's length.
+            // SAFETY: as in `copied_for`; count is at most the view's length.
             unsafe { to.copy_in_raw(offset, self.bytes, count) };
         }
     }
@@ -37,7 +44,7 @@ impl View {
     pub(crate) fn fill(&self, from: &Arc<Memory>, offset: usize) -> usize {
         let count = self.len.min(from.len().saturating_sub(offset));
         if count > 0 {
-            // SAFETY: as in `copied`; count is at most the view's length.
+            // SAFETY: as in `copied_for`; count is at most the view's length.
             unsafe { from.copy_out_raw(offset, self.bytes, count) };
         }
         count
