@@ -77,9 +77,8 @@ impl Peer {
     /// # Errors
     /// `ERR_LIMIT` when so much more may not be queued for this peer now, `ERR_MEMORY` when the system has no such memory.
     pub fn stage(&self, len: usize) -> Result<Arc<Memory>, Error> {
-        let charge = self.remote.stats.charge(len)?;
-        let memory = Memory::private(len).map_err(|error| Error::memory(len, &error))?;
-        Ok(memory.accounted(charge))
+        let charge = self.remote.stats.queue.charge(len)?;
+        Memory::private_for(charge.into(), len).map_err(|error| Error::memory(len, &error))
     }
 
     /// Counters as JSON; also of a peer that is closed.

@@ -8,6 +8,7 @@ use crate::{
 use memlane_engine::{
     error::{Error, ErrorKind},
     op::{Direction, Entry, Operation, Request, Ticket},
+    peer::Peer,
     region::{memory::Memory, span::Span},
 };
 use napi_derive::napi;
@@ -15,12 +16,24 @@ use std::sync::Arc;
 
 /// Hands an operation to a peer. A handle that is gone ends it with `ERR_CLOSED`.
 fn submit(
-    attachment: &mut Attachment,
+    attachment: &Attachment,
     operation: f64,
     name: &'static str,
     peer: f64,
     timeout_ms: f64,
     request: Result<Request, Error>,
+) {
+    submit_made(attachment, operation, name, peer, timeout_ms, |_| request);
+}
+
+/// The same for a request that the peer itself is needed for.
+fn submit_made(
+    attachment: &Attachment,
+    operation: f64,
+    name: &'static str,
+    peer: f64,
+    timeout_ms: f64,
+    request: impl FnOnce(&Peer) -> Result<Request, Error>,
 ) {
     let Some(connected) = attachment.peers.get(peer) else {
         return attachment
@@ -28,7 +41,7 @@ fn submit(
             .complete(Err(Error::new(ErrorKind::Closed)));
     };
     let ticket = Ticket::new(Arc::clone(&connected.issuer), operation as u64, name);
-    match request {
+    match request(&connected.peer) {
         Ok(request) => connected.peer.submit(Operation {
             ticket,
             request,
@@ -47,15 +60,6 @@ fn local(attachment: &Attachment, region: f64, offset: f64, length: f64) -> Resu
     let range = number(offset).zip(number(length));
     let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
     region.span(offset, length).ok_or_else(|| Error::new(ErrorKind::Closed))
-}
-
-/// A private copy of JavaScript's bytes for a peer.
-fn copied(attachment: &Attachment, peer: f64, view: &View) -> Result<Span, Error> {
-    let connected = attachment
-        .peers
-        .get(peer)
-        .ok_or_else(|| Error::new(ErrorKind::Closed))?;
-    view.copied_for(&connected.peer)
 }
 
 fn address(value: f64) -> Result<u64, Error> {
@@ -116,9 +120,10 @@ pub fn write_bytes(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let from = copied(attachment, peer, &view);
-        let request = from.and_then(|from| address(remote_address).map(|addr| Request::Write { addr, from }));
-        submit(attachment, operation, "write", peer, timeout_ms, request);
+        submit_made(attachment, operation, "write", peer, timeout_ms, |peer| {
+            let (addr, from) = (address(remote_address)?, view.copied_for(peer)?);
+            Ok(Request::Write { addr, from })
+        });
     });
 }
 
@@ -133,9 +138,10 @@ pub fn send_bytes(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let from = copied(attachment, peer, &view);
-        let request = from.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
-        submit(attachment, operation, "send", peer, timeout_ms, request);
+        submit_made(attachment, operation, "send", peer, timeout_ms, |peer| {
+            let (tag, from) = (address(tag)?, view.copied_for(peer)?);
+            Ok(Request::Send { tag, from })
+        });
     });
 }
 

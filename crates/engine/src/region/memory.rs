@@ -140,8 +140,18 @@ impl Memory {
     /// # Errors
     /// What the kernel says, or `OutOfMemory`, when there is no such memory.
     pub fn private(len: usize) -> io::Result<Arc<Self>> {
+        Self::private_for(Account::Nobody, len)
+    }
+
+    /// The same on somebody's account, until it is freed.
+    ///
+    /// # Errors
+    /// As for [`Memory::private`].
+    pub(crate) fn private_for(account: Account, len: usize) -> io::Result<Arc<Self>> {
         if len >= LAZY_BYTES {
-            return Self::reserve(len).map(|(memory, _)| Arc::new(memory));
+            let (mut memory, _) = Self::reserve(len)?;
+            memory.account = account;
+            return Ok(Arc::new(memory));
         }
         let gate = Gate::default();
         if len == 0 {
@@ -150,7 +160,7 @@ impl Memory {
                 len: 0,
                 backing: Backing::Empty,
                 gate,
-                account: Account::Nobody,
+                account,
             }));
         }
         // An alignment that the allocator gives anyway: with a larger one it would fill the block with zeros by hand.
@@ -163,7 +173,7 @@ impl Memory {
             len,
             backing: Backing::Heap(layout),
             gate,
-            account: Account::Nobody,
+            account,
         }))
     }
 

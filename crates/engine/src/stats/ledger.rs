@@ -71,7 +71,10 @@ impl<C: Counted> Book<C> {
         let Self { live, gone, .. } = self;
         live.retain_mut(|counters| match Arc::get_mut(counters) {
             Some(last) => {
-                *gone += last.totals();
+                *gone += Totals {
+                    queued_bytes: 0,
+                    ..last.totals()
+                };
                 false
             }
             None => true,

@@ -8,7 +8,7 @@ mod queued;
 mod report;
 
 pub(crate) use ledger::{Counted, Ledger};
-pub(crate) use queued::Charge;
+pub(crate) use queued::{Charge, Queue};
 pub(crate) use report::{Lanes, Totals, context_report, endpoint_report, peer_report, region_report};
 
 use memlane_wire::Status;
@@ -37,7 +37,7 @@ impl Counter {
 /// In the order of who writes them, a cache line each: callers and I/O threads count side by side and take no line from each
 /// other.
 #[derive(Debug, Default)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(crate) struct Stats {
     // Callers.
     pub(crate) reads: Counter,
@@ -47,9 +47,11 @@ pub(crate) struct Stats {
     pub(crate) asks: Counter,
     /// Operations that found a lane missing.
     pub(crate) dialling: Counter,
-    queued: AtomicU64,
-    freed_seen: AtomicU64,
-    most_queued: u64,
+    pub(crate) queue: Queue,
+    reused_told: AtomicU64,
+    closed: AtomicBool,
+    /// Processors fetch lines in pairs.
+    apart: [u64; 8],
     // Whoever ends operations: an I/O thread.
     pub(crate) ended: Counter,
     pub(crate) failed: Counter,
@@ -58,22 +60,18 @@ pub(crate) struct Stats {
     pub(crate) bytes_read: Counter,
     pub(crate) bytes_written: Counter,
     pub(crate) bytes_sent: Counter,
-    freed: AtomicU64,
-    // Seldom anybody.
+    pub(crate) protocol_errors: Counter,
     pub(crate) lanes_dialled: Counter,
     pub(crate) lanes_poisoned: Counter,
-    pub(crate) protocol_errors: Counter,
-    reused_told: AtomicU64,
-    closed: AtomicBool,
 }
 
-const _: () = assert!(std::mem::offset_of!(Stats, ended) == 64 && std::mem::offset_of!(Stats, lanes_dialled) == 128);
+const _: () = assert!(std::mem::offset_of!(Stats, ended) == 128);
 
 impl Stats {
     /// For a peer that may have `most_queued` bytes of private copies at once.
     pub(crate) fn new(most_queued: u64) -> Self {
         Self {
-            most_queued,
+            queue: Queue::new(most_queued),
             ..Self::default()
         }
     }
@@ -123,7 +121,7 @@ impl Counted for Stats {
                 ..Lanes::default()
             },
             protocol_errors: self.protocol_errors.value(),
-            queued_bytes: self.queued_bytes(),
+            queued_bytes: self.queue.bytes(),
             peers: u64::from(!self.closed.load(Ordering::Relaxed)),
             ..Totals::default()
         }
