@@ -2,6 +2,7 @@
 
 mod fence;
 mod giving_up;
+mod limits;
 mod links;
 mod pipe;
 mod stats;
