@@ -38,6 +38,14 @@ test('every limit of the table has a test that reaches it', (t) => {
   }
 })
 
+test('docs/errors.md says of every limit what happens where it is reached', (t) => {
+  const root = dirname(require.resolve('memlane/package.json'))
+  const { limitTable } = require(join(root, 'native.js')) as { limitTable(): { name: string }[] }
+  const [, section = ''] = readFileSync(join(root, 'docs', 'errors.md'), 'utf8').split('\n## Limits\n')
+  const documented = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `(\w+)` \| (.+) \|$/gm)]
+  t.deepEqual(documented.map(([, name]) => name), limitTable().map(({ name }) => name))
+})
+
 /** A connection that says nothing; it is gone when the test ends. */
 async function dialled(t: ExecutionContext, target: TcpEndpoint): Promise<Socket> {
   const socket = connect(target.port, '127.0.0.1')

@@ -184,8 +184,9 @@ export class Peer {
    * @param name the region's name at the peer
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves the
    *   source or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_REGION_NOT_FOUND`,
-   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`,
-   *   `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_LIMIT` (`retryable`: more waits for this peer than `maxQueuedBytesPerPeer` lets in,
+   *   and nothing was copied or sent; a region's bytes do not count), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`,
+   *   `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   write(name: string, source: MemoryRegion | Bytes, options?: WriteOptions): TransferFuture<number> {
     let remoteOffset = 0
@@ -310,8 +311,8 @@ export class Peer {
    * one peer arrive in the order of the calls. Failed or cancelled with `outcome: 'unknown'`, it may have arrived.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
-   *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`,
-   *   `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT` (as for `write`, or longer than the peer's
+   *   `maxOperationBytes`), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   send(source: MemoryRegion | Bytes, options?: SendOptions): TransferFuture<number> {
     let tag = 0
