@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
-import { type EndpointInfo, MemlaneError, type Peer, type TcpEndpoint } from 'memlane'
+import type { EndpointInfo, MemlaneError, Peer, TcpEndpoint } from 'memlane'
 import { Child } from './support/child'
-import { counting, endpoint, same } from './support/pair'
+import { counting, endpoint, pair, same } from './support/pair'
 
 const MIB = 1 << 20
 const MOST = 16 * MIB
@@ -99,6 +99,27 @@ test('sends, batches with memory of JavaScript and writes with a notification ar
   await peer.close()
   await Promise.all(ended)
   t.is(peer.stats().queuedBytes, 0, 'every copy is freed')
+})
+
+test('a copy is freed when it has left, also while JavaScript looks at nothing', async (t) => {
+  const { target, peer } = await pair(t, { maxQueuedBytesPerPeer: MOST })
+  target.alloc('data', MIB, { access: 'write' })
+  await peer.refresh()
+  const forms: [string, () => PromiseLike<number>][] = [
+    ['write', () => peer.write('data', counting(MIB))],
+    ['write with notify', () => peer.write('data', counting(MIB), { notify: 1 })],
+    ['batch', () => peer.writeBatch([{ remote: 'data', local: counting(MIB) }])],
+  ]
+  for (const [name, issue] of forms) {
+    const received = name === 'write with notify' ? target.recv(new Uint8Array(16)) : undefined
+    const write = issue()
+    const deadline = performance.now() + 10_000
+    // No turn of the event loop: nobody learns that the write has ended.
+    while (peer.stats().queuedBytes > 0 && performance.now() < deadline);
+    t.is(peer.stats().queuedBytes, 0, name)
+    t.is(await write, MIB)
+    await received
+  }
 })
 
 test('where nothing is queued, one operation of any size is taken', async (t) => {
