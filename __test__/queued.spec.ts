@@ -30,7 +30,8 @@ async function failed(future: PromiseLike<unknown>): Promise<MemlaneError> {
   )
 }
 
-test('2 GiB of writes to a peer that never reads end in ERR_LIMIT, within bounds, and then all of it works again', async (t) => {
+// Alone: the memory that it measures is the process's.
+test.serial('2 GiB of writes to a peer that never reads end in ERR_LIMIT, within bounds, and then all of it works again', async (t) => {
   const { initiator, peer, go } = await stopped(t)
   const bytes = counting(MIB)
   const before = process.memoryUsage.rss()
@@ -45,7 +46,7 @@ test('2 GiB of writes to a peer that never reads end in ERR_LIMIT, within bounds
   }
   t.true(most <= MOST && most > MOST - 4 * MIB, `${most} bytes were queued`)
   const grown = process.memoryUsage.rss() - before
-  t.true(grown < MOST + 64 * MIB, `grew by ${grown} bytes`)
+  t.true(grown < MOST + 32 * MIB, `grew by ${grown} bytes`)
   t.is(initiator.stats().queuedBytes, peer.stats().queuedBytes)
   go()
   const ends = await Promise.all(outcomes)
