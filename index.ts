@@ -23,7 +23,6 @@ export type {
   DescriptorOptions,
   DescriptorRegions,
   EndpointInfo,
-  EndpointStats,
   Limits,
   ListenOptions,
   MapFileOptions,
@@ -42,4 +41,16 @@ export type {
   Wire,
   WriteOptions,
 } from './src/options.js'
+export type {
+  ByteStats,
+  ConnectionStats,
+  ContextStats,
+  EndpointStats,
+  LaneStats,
+  OperationStats,
+  PeerByteStats,
+  PeerOperationStats,
+  PeerStats,
+  RegionStats,
+} from './src/stats.js'
 export type { DType, HalfArray, Tensor, TensorArrays, TensorData } from './src/tensor.js'

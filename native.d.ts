@@ -87,6 +87,11 @@ export declare function context(attachment: number, limits?: Record<string, numb
  * have lost them.
  */
 export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): Failure | null
+/** The figures of an open context. */
+export declare function contextFigures(attachment: number, context: number): object | null
+
+/** Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. */
+export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): void
 
 /** Asks a peer for its endpoint info, which comes as detail. */
 export declare function describe(attachment: number, operation: number, peer: number, timeoutMs: number): void
@@ -115,6 +120,8 @@ export declare function endpoint(attachment: number, context: number): number
 
 /** A handle for the events of an endpoint, which outlives it: its close has events of its own. */
 export declare function endpointEvents(attachment: number, endpoint: number): number
+/** The figures of an open endpoint. */
+export declare function endpointFigures(attachment: number, endpoint: number): object | null
 
 /** The endpoint info as JSON. */
 export declare function endpointInfo(attachment: number, endpoint: number): string | null
@@ -187,6 +194,8 @@ export declare function localAddress(attachment: number, endpoint: number, addre
  * closed when this returns.
  */
 export declare function mapFile(attachment: number, endpoint: number, name: string, fd: number, offset: number, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
+/** The figures of an open peer. */
+export declare function peerFigures(attachment: number, peer: number): object | null
 
 /** Reads into private memory, which is kept under the operation until it is taken. */
 export declare function readStaged(attachment: number, operation: number, peer: number, remoteAddress: number, length: number, timeoutMs: number): void
@@ -203,14 +212,20 @@ export declare function recvStaged(attachment: number, operation: number, endpoi
  */
 export declare function regionBuffer(attachment: number, region: number): ArrayBuffer
 
+/** The figures of an open region. */
+export declare function regionFigures(attachment: number, region: number): object | null
+
 /** Sends JavaScript's bytes as a message; they are copied before this returns. */
 export declare function sendBytes(attachment: number, operation: number, peer: number, view: Uint8Array, tag: number, timeoutMs: number): void
 
 /** Sends a range of a region as a message. */
 export declare function sendRegion(attachment: number, operation: number, peer: number, region: number, offset: number, length: number, tag: number, timeoutMs: number): void
 
-/** Private memory for an operation that is about to be issued; false when the system has none. */
-export declare function stageBytes(attachment: number, operation: number, length: number): boolean
+/**
+ * Private memory for an operation on that peer that is about to be issued: a read (1), or a write (2), whose bytes count as
+ * queued. False when there is none: the operation has ended with the reason.
+ */
+export declare function stageBytes(attachment: number, operation: number, peer: number, opcode: number, length: number): boolean
 
 /** Copies JavaScript's bytes into the memory that was staged under the operation. */
 export declare function stageIn(attachment: number, operation: number, offset: number, view: Uint8Array): void
@@ -223,6 +238,8 @@ export declare function startLog(filter: string): string | null
 
 /** Counters and limits as JSON. */
 export declare function stats(attachment: number, endpoint: number): string | null
+/** What they say now, as JSON. */
+export declare function stats(figures: object): string
 
 /** The bytes that were staged under the operation, as an `ArrayBuffer` of engine memory; once. */
 export declare function take(attachment: number, operation: number): ArrayBuffer

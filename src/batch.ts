@@ -2,8 +2,8 @@ import { checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS } from './arguments.js'
 import { checkBatchKeys, planOf } from './assignments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
-import { abortedError, memoryError, unsafeMemoryError } from './errors.js'
-import { begin, fail, follow, fulfil, type TransferFuture, withdraw } from './future.js'
+import { abortedError, unsafeMemoryError } from './errors.js'
+import { begin, follow, fulfil, type TransferFuture } from './future.js'
 import { NamedOperation } from './named.js'
 import { native } from './native.js'
 import { Settled } from './operation.js'
@@ -66,17 +66,15 @@ class ListTransfer extends NamedOperation<number> {
     const peer = this.remote.lifetime.use()
     const at = attached()
     const op = begin(this)
-    if (plan.staged.length > 0 && !this.#stage(op)) {
-      withdraw(this)
-      return fail(this, memoryError(this.#direction, plan.stagedBytes))
-    }
     const opcode = this.#direction === 'read' ? READ : WRITE
+    if (plan.staged.length > 0 && !this.#stage(op, peer, opcode)) return
     native.transferList(at, op, peer, opcode, plan.numbers, this.timeoutMs)
   }
 
-  #stage(op: number): boolean {
+  /** False when there is no room: the operation has ended with the reason. */
+  #stage(op: number, peer: number, opcode: number): boolean {
     const plan = this.#plan
-    if (!native.stageBytes(attached(), op, plan.stagedBytes)) return false
+    if (!native.stageBytes(attached(), op, peer, opcode, plan.stagedBytes)) return false
     if (this.#direction === 'write') {
       for (const { entry, view } of plan.staged) {
         native.stageIn(attached(), op, plan.numbers[entry * FIELDS + 1] as number, view)

@@ -4,7 +4,7 @@ import type { OperationSubject } from './diagnostics.js'
 import { begin, fulfil } from './future.js'
 import { checkInfo, parseUrl } from './info.js'
 import type { Lifetime } from './lifetime.js'
-import { native, type Failure } from './native.js'
+import { native, type Failure, type Figures } from './native.js'
 import { Call, nothing, Operation } from './operation.js'
 import type { PeerInfo, RegionInfo, Wire } from './options.js'
 import { makePeer, type Peer } from './peer.js'
@@ -43,6 +43,7 @@ export class Connect extends Operation<Peer> {
   readonly #peers: Peers
   readonly #target: Target
   readonly #handle: number
+  readonly #figures: Figures | null
 
   constructor(owner: Lifetime, peers: Peers, target: Target, timeoutMs: number) {
     super()
@@ -52,6 +53,8 @@ export class Connect extends Operation<Peer> {
     this.#peers = peers
     this.#target = target
     this.#handle = native.connect(attached(), begin(this), endpoint, host, port, wire === 'legacy', timeoutMs)
+    // Now: when it has answered, its endpoint may be closed.
+    this.#figures = native.peerFigures(attached(), this.#handle)
   }
 
   protected override get peer(): number {
@@ -66,7 +69,7 @@ export class Connect extends Operation<Peer> {
     const { host, port, wire, regions } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined
     try {
-      fulfil(this, makePeer(this.#handle, this.#owner, host, port, wire, regions, text, this.#peers))
+      fulfil(this, makePeer(this.#handle, this.#owner, this.#figures as Figures, host, port, wire, regions, text, this.#peers))
     } catch (error) {
       this.#drop()
       throw error

@@ -3,9 +3,11 @@ import { attached } from './completions.js'
 import { isTraced, tellEnd, tellStart } from './diagnostics.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js'
-import { native } from './native.js'
+import { metricsOf } from './metrics.js'
+import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
 import type { CloseOptions, Limits } from './options.js'
+import { statsOf, type ContextStats } from './stats.js'
 
 /** A new endpoint of `context`; without one, of a context of its own where limits are set, else of the process's own. */
 export let makeEndpoint: (context: TcpContext | undefined, limits: Record<string, number>) => Lifetime
@@ -32,6 +34,7 @@ let shared: number | undefined
  */
 export class TcpContext {
   readonly #lifetime: Lifetime
+  readonly #figures: Figures
   readonly #endpoints = new Set<Lifetime>()
 
   /**
@@ -42,12 +45,30 @@ export class TcpContext {
    */
   constructor(limits: Limits = {}) {
     checkKeys(limits, limitNames())
-    this.#lifetime = new Lifetime(native.context(attached(), checkLimits(limits)), 'context')
+    const handle = native.context(attached(), checkLimits(limits))
+    this.#lifetime = new Lifetime(handle, 'context')
+    this.#figures = native.contextFigures(attached(), handle) as Figures
   }
 
   /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#lifetime.closed
+  }
+
+  /**
+   * Counters of all its endpoints together, closed ones included, and the limits in force. On a closed context they are the
+   * last.
+   */
+  stats(): ContextStats {
+    return statsOf(this.#figures)
+  }
+
+  /**
+   * {@link stats} for Prometheus, in its text exposition format 0.0.4: serve it as `text/plain; version=0.0.4`.
+   * docs/metrics.md lists the names, which are stable.
+   */
+  metrics(): string {
+    return metricsOf(this.stats())
   }
 
   /**

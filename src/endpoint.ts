@@ -30,14 +30,14 @@ import { checkDrain, checkLimits, limitNames } from './limits.js'
 import { mapFile } from './map-file.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, receiving, RegionReceive, ViewReceive } from './messages.js'
-import { native } from './native.js'
+import { metricsOf } from './metrics.js'
+import { native, type Figures } from './native.js'
 import { Call, Settled } from './operation.js'
 import type {
   AllocOptions,
   CloseOptions,
   ConnectOptions,
   EndpointInfo,
-  EndpointStats,
   ListenOptions,
   MapFileOptions,
   MessagesOptions,
@@ -50,6 +50,7 @@ import type {
 import type { Peer } from './peer.js'
 import { Peers } from './peers.js'
 import { checkStorable, MemoryRegion } from './region.js'
+import { statsOf, type EndpointStats } from './stats.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
 
@@ -68,11 +69,13 @@ export class TcpEndpoint extends EndpointEmitter {
   readonly #port: number
   readonly #context: TcpContext | undefined
   readonly #peers = new Peers()
+  readonly #figures: Figures
 
   private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
     super(lifetime)
     this.#lifetime = lifetime
     this.#context = context
+    this.#figures = native.endpointFigures(attached(), lifetime.use()) as Figures
     const { host, port } = native.address(attached(), lifetime.use()) as { host: string; port: number }
     this.#host = host
     this.#port = port
@@ -259,12 +262,19 @@ export class TcpEndpoint extends EndpointEmitter {
   }
 
   /**
-   * Counters since it listens, and the limits in force, which are its context's.
-   *
-   * @throws `ERR_CLOSED`
+   * Counters since it was made, those of its closed peers and regions included, and the limits in force, which are its
+   * context's. On a closed endpoint they are the last.
    */
   stats(): EndpointStats {
-    return JSON.parse(native.stats(attached(), this.#lifetime.use()) as string) as EndpointStats
+    return statsOf(this.#figures)
+  }
+
+  /**
+   * {@link stats} for Prometheus, in its text exposition format 0.0.4: serve it as `text/plain; version=0.0.4`.
+   * docs/metrics.md lists the names, which are stable. Of several endpoints, ask their context.
+   */
+  metrics(): string {
+    return metricsOf(this.stats())
   }
 
   /**

@@ -142,13 +142,3 @@ export function abortedError(operation: string, cause: unknown): MemlaneError {
 export function unsafeMemoryError(message: string, entry?: number): MemlaneError {
   return new MemlaneError(message, { code: 'ERR_UNSAFE_MEMORY', origin: 'local', retryable: false, entry })
 }
-
-/** The error of memory that the system does not give. */
-export function memoryError(operation: string, bytes: number): MemlaneError {
-  return new MemlaneError(`${operation}: the system has no ${bytes} bytes of memory for it`, {
-    code: 'ERR_MEMORY',
-    origin: 'local',
-    retryable: true,
-    operation,
-  })
-}

@@ -70,6 +70,9 @@ export interface LimitRow {
   most: number
 }
 
+/** What statistics are asked of; it outlives the close of what it tells of. */
+export type Figures = object
+
 /**
  * The engine as JavaScript drives it: numbers down, records back.
  *
@@ -96,7 +99,12 @@ export interface Native {
   endpointInfo(at: number, endpoint: number): string | null
   /** `drainMs` below 0 is what the limits say. */
   closeEndpoint(at: number, op: number, endpoint: number, drainMs: number): void
-  stats(at: number, endpoint: number): string | null
+
+  contextFigures(at: number, context: number): Figures | null
+  endpointFigures(at: number, endpoint: number): Figures | null
+  peerFigures(at: number, peer: number): Figures | null
+  regionFigures(at: number, region: number): Figures | null
+  stats(figures: Figures): string
 
   endpointEvents(at: number, endpoint: number): number
   watchEvents(at: number, op: number, events: number): void
@@ -188,7 +196,8 @@ export interface Native {
     from: number
   ): void
 
-  stageBytes(at: number, op: number, length: number): boolean
+  /** False when there is no memory for it, or no room: the operation has ended with the reason. */
+  stageBytes(at: number, op: number, peer: number, opcode: number, length: number): boolean
   stageIn(at: number, op: number, offset: number, view: Uint8Array): void
   stageOut(at: number, op: number, offset: number, view: Uint8Array): void
   writeNotify(

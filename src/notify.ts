@@ -1,11 +1,10 @@
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
-import { memoryError } from './errors.js'
-import { begin, fulfil, withdraw } from './future.js'
+import { begin, fulfil } from './future.js'
 import { native } from './native.js'
 import { MemoryRegion, regionHandle } from './region.js'
 import type { Remote } from './remote.js'
-import { Transfer } from './transfer.js'
+import { Transfer, WRITE } from './transfer.js'
 
 /** The staged memory of an operation, where a native call takes a region. */
 const STAGED = -1
@@ -53,11 +52,8 @@ export class NotifiedWrite extends Transfer<number> {
     const bytes = this.#bytes
     this.#bytes = undefined
     if (bytes !== undefined) {
-      if (!native.stageBytes(attached(), op, length)) {
-        const error = memoryError('write', length)
-        withdraw(this, error)
-        throw error
-      }
+      // False: there is no room, and the operation has ended with the reason.
+      if (!native.stageBytes(attached(), op, peer, WRITE, length)) return
       native.stageIn(attached(), op, 0, bytes)
     }
     native.writeNotify(attached(), op, peer, region, this.#offset, address, length, this.#tag, timeoutMs)

@@ -28,6 +28,11 @@ export interface Limits {
   maxConnectionsPerSource?: Integer
   /** Longest operation accepted as a target; longer reads and writes are split. Default 1 GiB; 1 MiB to 1 TiB. */
   maxOperationBytes?: Integer
+  /**
+   * Private copies that wait for one peer: of writes and messages from memory of JavaScript. What does not fit fails with
+   * `ERR_LIMIT` and is not copied; where nothing waits, one operation of any size is taken. Default 256 MiB; 1 MiB to 1 TiB.
+   */
+  maxQueuedBytesPerPeer?: Integer
   /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
   maxUnexpectedBytes?: Integer
   /** Number of such messages. Default 64; 0 to 1,048,576. */
@@ -341,32 +346,4 @@ export interface PeerInfo {
   mr_info?: Readonly<Record<string, { addr: number; length: number }>>
   /** There when the peer speaks the native wire. */
   memlane?: unknown
-}
-
-/** Counters of an endpoint since it listens, as target and as initiator. Bytes are payload. */
-export interface EndpointStats {
-  /** Connections as a target: `refused` over a limit, `evicted` because it was idle, `legacy` among the accepted. */
-  connections: { open: number; accepted: number; refused: number; legacy: number; evicted: number }
-  /** Operations as an initiator, and messages received; `timedOut` counts connections as a target, too. */
-  operations: {
-    reads: number
-    writes: number
-    sends: number
-    receives: number
-    failed: number
-    timedOut: number
-    cancelled: number
-  }
-  /** `served` and `stored` are what peers have read and written here, the others what this side has moved. */
-  bytes: { read: number; written: number; sent: number; received: number; served: number; stored: number }
-  /** Requests refused as a target, by the name of the status that says why. */
-  rejected: Record<string, number>
-  /** Connections closed because what came was no request. */
-  protocolErrors: number
-  /** Peers refused because they could not authenticate. */
-  authFailures: number
-  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense, or none came. */
-  lanes: { dialled: number; poisoned: number }
-  /** The limits in force. */
-  limits: Record<keyof Limits, number>
 }

@@ -20,7 +20,7 @@ import { abortedError, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { Lifetime } from './lifetime.js'
 import { Send } from './messages.js'
-import { native } from './native.js'
+import { native, type Figures } from './native.js'
 import { NotifiedWrite } from './notify.js'
 import { Call, nothing, Settled } from './operation.js'
 import type {
@@ -42,6 +42,7 @@ import type { Peers } from './peers.js'
 import { prepareBatch, type PreparedBatch } from './prepared.js'
 import { checkStorable, MemoryRegion } from './region.js'
 import { labelOf, Remote } from './remote.js'
+import { statsOf, type PeerStats } from './stats.js'
 import type { Tensor } from './tensor.js'
 import { readTensor } from './tensor-read.js'
 import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
@@ -54,6 +55,7 @@ const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
 export let makePeer: (
   handle: number,
   owner: Lifetime,
+  figures: Figures,
   host: string,
   port: number,
   wire: Wire,
@@ -83,15 +85,17 @@ export class Peer {
   /** How it is spoken with. On `'legacy'`, writes and sends are not acknowledged, and regions come from its info alone. */
   readonly wire: Wire
   readonly #remote: Remote
+  readonly #figures: Figures
   #listed: ReadonlyMap<string, RegionInfo> | undefined = undefined
   #listedFrom: Map<string, RegionInfo> | undefined = undefined
 
-  private constructor(host: string, port: number, wire: Wire, remote: Remote) {
+  private constructor(host: string, port: number, wire: Wire, remote: Remote, figures: Figures) {
     if (!(remote instanceof Remote)) throw illegalConstructor('Peer', 'endpoint.connect()')
     this.host = host
     this.port = port
     this.wire = wire
     this.#remote = remote
+    this.#figures = figures
   }
 
   /** Whether the peer, or the endpoint it belongs to, is closed here. */
@@ -206,8 +210,9 @@ export class Peer {
    * @param name the region's name at the peer
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves the
    *   source or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_REGION_NOT_FOUND`,
-   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`,
-   *   `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_LIMIT` (`retryable`: more waits for this peer than `maxQueuedBytesPerPeer` lets in,
+   *   and nothing was copied or sent; a region's bytes do not count), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`,
+   *   `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   write(name: string, source: MemoryRegion | Bytes, options?: WriteOptions): TransferFuture<number> {
     let remoteOffset = 0
@@ -334,8 +339,8 @@ export class Peer {
    * one peer arrive in the order of the calls. Failed or cancelled with `outcome: 'unknown'`, it may have arrived.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
-   *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT`, `ERR_TIMEOUT`, `ERR_ABORTED`,
-   *   `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT` (as for `write`, or longer than the peer's
+   *   `maxOperationBytes`), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   send(source: MemoryRegion | Bytes, options?: SendOptions): TransferFuture<number> {
     let tag = 0
@@ -397,6 +402,14 @@ export class Peer {
   }
 
   /**
+   * Counters of this peer's operations. On a closed peer they are the last. Its connections are those of every peer of the
+   * context with this address: `lanes.open` tells of them all.
+   */
+  stats(): PeerStats {
+    return statsOf(this.#figures)
+  }
+
+  /**
    * Ends every operation of this peer with `ERR_CLOSED`, receives for its messages among them. Its connections close with
    * the last peer of the context that has this address, that of its messages with the last peer of the endpoint that has
    * it: operations of the others go on. Calling it again gives the same promise.
@@ -415,10 +428,10 @@ export class Peer {
   }
 
   static {
-    makePeer = (handle, owner, host, port, wire, regions, text, peers) => {
+    makePeer = (handle, owner, figures, host, port, wire, regions, text, peers) => {
       const label = labelOf(host, port)
       const remote = new Remote(new Lifetime(handle, 'peer', owner), label, wire === 'native', regions, peers)
-      remote.peer = new Peer(host, port, wire, remote)
+      remote.peer = new Peer(host, port, wire, remote, figures)
       if (text !== undefined) remote.adopt(text)
       return remote.peer
     }

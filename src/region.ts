@@ -4,9 +4,10 @@ import type { OperationSubject } from './diagnostics.js'
 import { fromFailure, illegalConstructor, MemlaneError, unsafeMemoryError } from './errors.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain } from './limits.js'
-import { native } from './native.js'
+import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
 import type { Access, CloseOptions, RegionInfo } from './options.js'
+import { statsOf, type RegionStats } from './stats.js'
 import { type DType, elementsOf, type TensorData, tensorError, type TensorKind } from './tensor.js'
 
 /** What not every region is. */
@@ -74,6 +75,7 @@ export class MemoryRegion {
   readonly #handle: number
   readonly #isStorable: boolean
   readonly #refusal: string | undefined
+  readonly #figures: Figures
   #buffer: ArrayBuffer | undefined = undefined
 
   private constructor(
@@ -95,6 +97,7 @@ export class MemoryRegion {
     this.#isStorable = traits.isStorable ?? true
     this.#refusal = traits.refusal
     this.#handle = handle
+    this.#figures = native.regionFigures(attached(), handle) as Figures
     this.#lifetime = new Lifetime(handle, `region ${JSON.stringify(name)}`, owner)
   }
 
@@ -146,6 +149,11 @@ export class MemoryRegion {
     return dtype === undefined || shape === undefined
       ? { addr, length, access }
       : { addr, length, access, dtype, shape: [...shape] }
+  }
+
+  /** Counters of what peers did to it, and how many use it now. On a closed region they are the last. */
+  stats(): RegionStats {
+    return statsOf(this.#figures)
   }
 
   /**

@@ -61,6 +61,8 @@ limits! {
     max_connections_per_source, "maxConnectionsPerSource", 64, 1, 1_000_000;
     /// Longest operation that a target accepts. Initiators split longer reads and writes.
     max_operation_bytes, "maxOperationBytes", GIB, MIB, 1 << 40;
+    /// Bytes of private copies that wait for one peer: of writes and sends of JavaScript's memory.
+    max_queued_bytes, "maxQueuedBytesPerPeer", 256 * MIB, MIB, 1 << 40;
     /// Bytes of messages kept for receives that are not posted yet.
     max_unexpected_bytes, "maxUnexpectedBytes", MIB, 0, GIB;
     /// Number of such messages.

@@ -4,6 +4,7 @@ use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     link::{Destination, Link},
+    stats::{EndpointStats, Ledger, context_report},
 };
 use memlane_wire::Preface;
 use parking_lot::Mutex;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     /// What connections that are no endpoint's alone say they come from.
     pub(crate) instance: [u8; 16],
     links: Mutex<HashMap<Destination, Weak<Link>>>,
+    /// The counters of every endpoint that was ever made of it.
+    pub(crate) endpoints: Ledger<EndpointStats>,
 }
 
 impl Context {
@@ -54,7 +57,22 @@ impl Context {
             next_thread: AtomicUsize::new(0),
             instance: random()?,
             links: Mutex::default(),
+            endpoints: Ledger::default(),
         })))
+    }
+
+    /// Counters of all its endpoints together, closed ones included, and limits, as JSON.
+    pub fn stats(&self) -> String {
+        let Shared {
+            limits,
+            threads,
+            endpoints,
+            ..
+        } = &*self.0;
+        let links: Vec<_> = self.0.links.lock().values().filter_map(Weak::upgrade).collect();
+        let lanes = links.iter().map(|link| link.open_lanes()).sum();
+        let open = endpoints.count(|endpoint| !endpoint.is_closed());
+        context_report(&endpoints.totals(), lanes, limits, open, threads.len())
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

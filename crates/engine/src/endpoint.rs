@@ -13,6 +13,7 @@ use crate::{
     recv::Posted,
     region::{Access, Region, Tensor, file::MappedFile, span::Span},
     session::Session,
+    stats::{Counted, Stats, endpoint_report},
     target::{Admission, Target},
 };
 use memlane_wire::Mode;
@@ -65,6 +66,7 @@ impl Endpoint {
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
     pub fn new(context: Context) -> Result<Self, Error> {
         let target = Target::new(Arc::clone(&context.shared().limits))?;
+        context.shared().endpoints.add(Arc::clone(&target.stats));
         Ok(Self {
             holders: Holders::new(Arc::clone(&target)),
             target,
@@ -207,7 +209,8 @@ impl Endpoint {
             mode,
             from: state.local_address,
         };
-        let stats = Arc::clone(&self.target.stats);
+        let stats = Arc::new(Stats::new(self.target.limits.max_queued_bytes));
+        self.target.stats.peers.add(Arc::clone(&stats));
         let instance = self.target.instance();
         let events = Arc::clone(&self.target.events);
         let link = self.context.link(destination);
@@ -250,9 +253,14 @@ impl Endpoint {
         self.target.describe().as_ref().to_owned()
     }
 
-    /// Counters and limits as JSON.
+    /// Counters and limits as JSON; also of an endpoint that is closed.
     pub fn stats(&self) -> String {
-        self.target.stats()
+        let peers = self.holders.peers();
+        let mut links: Vec<_> = peers.iter().filter_map(|peer| peer.link()).collect();
+        links.sort_unstable_by_key(|link| Arc::as_ptr(link));
+        links.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        let lanes = links.iter().map(|link| link.open_lanes()).sum();
+        endpoint_report(&self.target.stats.totals(), lanes, &self.target.limits)
     }
 
     /// Closes as [`Endpoint::close_within`] does, with the drain time of the limits.

@@ -115,6 +115,8 @@ struct Inner {
     outcome_unknown: bool,
     entry: Option<u32>,
     errno: Option<i32>,
+    /// Whether a limit of this side was reached, and not one of the peer's.
+    is_own_limit: bool,
 }
 
 impl Error {
@@ -128,7 +130,25 @@ impl Error {
             outcome_unknown: false,
             entry: None,
             errno: None,
+            is_own_limit: false,
         }))
+    }
+
+    /// A limit of this side was reached: its name and number, and that it may be tried again.
+    pub(crate) fn limit(name: &str, most: u64) -> Self {
+        let mut error = Self::new(ErrorKind::Limit).detail(format!("{name} is {most}"));
+        error.0.is_own_limit = true;
+        error
+    }
+
+    /// Says more behind what is said already.
+    pub(crate) fn with(mut self, more: fmt::Arguments<'_>) -> Self {
+        let detail = self.0.detail.get_or_insert_default();
+        if !detail.is_empty() {
+            detail.push_str(": ");
+        }
+        detail.push_str(&more.to_string());
+        self
     }
 
     pub(crate) fn io(kind: ErrorKind, error: &io::Error) -> Self {
@@ -145,6 +165,11 @@ impl Error {
     /// A system call over memory of a file did not find the bytes.
     pub(crate) fn lost_file() -> Self {
         Self::new(ErrorKind::File).detail("the file was truncated, or cannot be read")
+    }
+
+    /// The system has no `len` bytes, and says why.
+    pub fn memory(len: usize, error: &io::Error) -> Self {
+        Self::new(ErrorKind::Memory).detail(format!("{len} bytes: {error}"))
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -192,6 +217,20 @@ impl Error {
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whose fault it is: the kind's answer, but for a limit of this side.
+    pub fn origin(&self) -> Origin {
+        if self.0.is_own_limit {
+            Origin::Local
+        } else {
+            self.kind().origin()
+        }
+    }
+
+    /// Whether the same call may succeed later: the kind's answer, but for a limit of this side.
+    pub fn retryable(&self) -> bool {
+        self.0.is_own_limit || self.kind().retryable()
     }
 
     /// The operation that failed, when one did.

@@ -122,14 +122,15 @@ impl Link {
     }
 
     /// Hands an operation of a peer of this endpoint over; it is on its way when this returns. Dials that it takes are
-    /// counted in `stats`.
-    pub(crate) fn submit(&self, operation: Operation, endpoint: &Instance, stats: &Arc<Stats>) {
+    /// counted in `stats`; whether it took one.
+    pub(crate) fn submit(&self, operation: Operation, endpoint: &Instance, stats: &Arc<Stats>) -> bool {
         if operation.request.opcode() == Opcode::Send {
             let mut state = self.state.lock();
             let Some(messages) = state.messages.get_mut(endpoint) else {
                 drop(state);
                 // Its last peer was closed in this moment.
-                return operation.ticket.complete(Err(Error::new(ErrorKind::Closed)));
+                operation.ticket.complete(Err(Error::new(ErrorKind::Closed)));
+                return false;
             };
             let command = Command::Submit(operation);
             return self.tell_or_open(&mut messages.lane, command, Some(*endpoint), None, stats);
@@ -140,7 +141,7 @@ impl Link {
         }
     }
 
-    /// Hands over an operation of several parts.
+    /// Hands over an operation of several parts; whether it took a dial.
     pub(crate) fn submit_list(
         &self,
         ticket: Ticket,
@@ -148,7 +149,7 @@ impl Link {
         entries: Vec<Entry>,
         timeout: Option<Duration>,
         stats: &Arc<Stats>,
-    ) {
+    ) -> bool {
         let requests = |entry: &Entry| {
             if Bulk::wants(entry.addr, entry.span.len()) {
                 pieces(entry.span.len())
@@ -177,23 +178,25 @@ impl Link {
                 });
             }
         }
+        let mut dialled = false;
         if !small.is_empty() {
-            self.submit_small(Command::Pieces(small), stats);
+            dialled |= self.submit_small(Command::Pieces(small), stats);
         }
         if !large.is_empty() {
-            self.submit_bulk(large, stats);
+            dialled |= self.submit_bulk(large, stats);
         }
+        dialled
     }
 
     /// Hands small operations over, to the first lane.
-    pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) {
+    pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
         let bulk = (self.lane_limit() == 1).then_some(&self.bulk);
-        self.tell_or_open(lane(&mut state, 0), command, None, bulk, stats);
+        self.tell_or_open(lane(&mut state, 0), command, None, bulk, stats)
     }
 
     /// Hands large operations over, to as many lanes as they keep busy.
-    pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) {
+    pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
         operations.into_iter().for_each(|bulk| self.bulk.push(bulk));
         let most = self.lane_limit();
@@ -206,14 +209,27 @@ impl Link {
             .div_ceil(PIECES_PER_LANE)
             .clamp(1, most as u64 - 1) as usize;
         let known = state.open.len().saturating_sub(1).max(wanted);
+        let mut dialled = false;
         for index in 1..=known {
             if index <= wanted {
-                self.tell_or_open(lane(&mut state, index), Command::Work, None, Some(&self.bulk), stats);
+                dialled |= self.tell_or_open(lane(&mut state, index), Command::Work, None, Some(&self.bulk), stats);
             } else if let Some(open) = lane(&mut state, index) {
                 // One that is there already may help; one that has ended is not missed.
                 let _ = open.commands.push(Command::Work);
             }
         }
+        dialled
+    }
+
+    /// Connections that stand or are being made.
+    pub(crate) fn open_lanes(&self) -> u64 {
+        let state = self.state.lock();
+        let lanes = state
+            .open
+            .iter()
+            .flatten()
+            .chain(state.messages.values().filter_map(|messages| messages.lane.as_ref()));
+        lanes.filter(|lane| !lane.task.is_finished()).count() as u64
     }
 
     fn lane_limit(&self) -> usize {
@@ -230,9 +246,9 @@ impl Link {
         endpoint: Option<Instance>,
         bulk: Option<&Arc<BulkQueue>>,
         stats: &Arc<Stats>,
-    ) {
+    ) -> bool {
         let Some(command) = OpenLane::tell(slot.as_ref(), command) else {
-            return;
+            return false;
         };
         let commands = Arc::new(Mailbox::default());
         // Fresh: nobody has closed it.
@@ -242,6 +258,7 @@ impl Link {
             // What was queued ends here: nothing can be dialled from a context that is gone.
             Err(error) => self.bulk.give_up(&GiveUp::All(&error)),
         }
+        true
     }
 
     fn open(

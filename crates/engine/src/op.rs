@@ -84,7 +84,12 @@ impl Issuer {
         self.remote.as_ref()
     }
 
-    fn tell(&self, id: u64, operation: &'static str, result: Result<Done, Error>) {
+    fn tell(&self, id: u64, operation: &'static str, has_begun: bool, result: Result<Done, Error>) {
+        if let Some(remote) = &self.remote
+            && has_begun
+        {
+            remote.stats.ended.add(1);
+        }
         let result = result.map_err(|error| {
             let Some(remote) = &self.remote else {
                 return error.during(operation);
@@ -106,6 +111,8 @@ pub struct Ticket {
     issuer: Option<Arc<Issuer>>,
     id: u64,
     operation: &'static str,
+    /// Whether it is counted as in flight.
+    has_begun: bool,
     next: Option<Box<dyn Next>>,
 }
 
@@ -116,8 +123,14 @@ impl Ticket {
             issuer: Some(issuer),
             id,
             operation,
+            has_begun: false,
             next: None,
         }
+    }
+
+    /// The operation was counted where it began, so that its end is to be counted too.
+    pub(crate) fn begin(&mut self) {
+        self.has_begun = true;
     }
 
     /// The same, but success is not the end yet.
@@ -136,7 +149,7 @@ impl Ticket {
 
     fn end(mut self, result: Result<Done, Error>) {
         if let Some(issuer) = self.issuer.take() {
-            issuer.tell(self.id, self.operation, result);
+            issuer.tell(self.id, self.operation, self.has_begun, result);
         }
     }
 
@@ -164,7 +177,12 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(issuer) = self.issuer.take() {
-            issuer.tell(self.id, self.operation, Err(Error::new(ErrorKind::Closed)));
+            issuer.tell(
+                self.id,
+                self.operation,
+                self.has_begun,
+                Err(Error::new(ErrorKind::Closed)),
+            );
         }
     }
 }
@@ -209,7 +227,7 @@ impl std::fmt::Debug for OperationKey {
     }
 }
 
-/// The peer that operations are for: its name in errors, the counters of the endpoint that issues them.
+/// The peer that operations are for: its name in errors, and its counters.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     /// `host:port`.

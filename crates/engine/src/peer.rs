@@ -7,8 +7,8 @@ use crate::{
     notify::Notify,
     op::{CompletionSink, Direction, Done, Entry, Instance, Issuer, Operation, OperationKey, Remote, Request, Ticket},
     recv::Whom,
-    region::span::Span,
-    stats::Stats,
+    region::{memory::Memory, span::Span},
+    stats::{Counted, Stats, peer_report},
 };
 use memlane_wire::Opcode;
 use std::{
@@ -68,7 +68,7 @@ impl Peer {
 
     /// Hands an operation over; it is on its way when this returns. Its end, a failure to dial included, is told by its
     /// ticket.
-    pub fn submit(&self, operation: Operation) {
+    pub fn submit(&self, mut operation: Operation) {
         if self.closed.load(Ordering::Acquire) {
             return operation.ticket.complete(Err(Error::new(ErrorKind::Closed)));
         }
@@ -77,9 +77,32 @@ impl Peer {
             Request::Read { .. } => stats.reads.add(1),
             Request::Write { .. } => stats.writes.add(1),
             Request::Send { .. } => stats.sends.add(1),
-            Request::Describe | Request::Ping => {}
+            Request::Describe | Request::Ping => stats.asks.add(1),
         }
-        self.link.submit(operation, &self.endpoint, stats);
+        operation.ticket.begin();
+        if self.link.submit(operation, &self.endpoint, stats) {
+            stats.dialling.add(1);
+        }
+    }
+
+    /// Private memory for the bytes of one write or send, which counts as queued until it is freed.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` when so much more may not be queued for this peer now, `ERR_MEMORY` when the system has no such memory.
+    pub fn stage(&self, len: usize) -> Result<Arc<Memory>, Error> {
+        let charge = self.remote.stats.queue.charge(len)?;
+        Memory::private_for(charge.into(), len).map_err(|error| Error::memory(len, &error))
+    }
+
+    /// Counters as JSON; also of a peer that is closed.
+    pub fn stats(&self) -> String {
+        let lanes = self.link().map_or(0, |link| link.open_lanes());
+        peer_report(&self.remote.stats.totals(), lanes)
+    }
+
+    /// The lanes that it uses, which others may use too; none once it is closed.
+    pub(crate) fn link(&self) -> Option<&Arc<Link>> {
+        (!self.closed.load(Ordering::Acquire)).then_some(&self.link)
     }
 
     /// Hands over a write that the peer is told of: when it has been applied, a message with this tag follows, whose 16
@@ -104,20 +127,29 @@ impl Peer {
 
     /// Hands over an operation of several parts: it ends with its last part, with the number of bytes of all of them or
     /// with the error that came first and the place of its entry in the list. Every part is on its way when this returns.
-    pub fn submit_list(&self, ticket: Ticket, direction: Direction, entries: Vec<Entry>, timeout: Option<Duration>) {
+    pub fn submit_list(
+        &self,
+        mut ticket: Ticket,
+        direction: Direction,
+        entries: Vec<Entry>,
+        timeout: Option<Duration>,
+    ) {
         if self.closed.load(Ordering::Acquire) {
             return ticket.complete(Err(Error::new(ErrorKind::Closed)));
         }
         if entries.is_empty() {
             return ticket.complete(Ok(Done::Bytes(0)));
         }
+        let stats = &self.remote.stats;
         let (opcode, counter) = match direction {
-            Direction::Read => (Opcode::Read, &self.remote.stats.reads),
-            Direction::Write => (Opcode::Write, &self.remote.stats.writes),
+            Direction::Read => (Opcode::Read, &stats.reads),
+            Direction::Write => (Opcode::Write, &stats.writes),
         };
         counter.add(1);
-        self.link
-            .submit_list(ticket, opcode, entries, timeout, &self.remote.stats);
+        ticket.begin();
+        if self.link.submit_list(ticket, opcode, entries, timeout, stats) {
+            stats.dialling.add(1);
+        }
     }
 
     /// Asks for the operation to end early. It still ends by its ticket, once: with `ERR_ABORTED`, or as it did before.
@@ -142,6 +174,7 @@ impl Peer {
 
     pub(crate) fn shut(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        self.remote.stats.close();
         was_open.then(|| {
             self.link.destined.roster().leave(&self.events);
             self.link.leave(&self.remote, &self.endpoint)

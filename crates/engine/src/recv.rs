@@ -12,7 +12,7 @@ use crate::{
     mailbox::Mailbox,
     op::{Done, Instance, Message, OperationKey, Ticket},
     region::span::Span,
-    stats::Stats,
+    stats::EndpointStats,
 };
 use memlane_wire::Status;
 use parking_lot::Mutex;
@@ -93,7 +93,7 @@ pub(crate) enum Arrival {
 pub(crate) struct Receives {
     state: Mutex<Queues>,
     limits: Limits,
-    stats: Arc<Stats>,
+    stats: Arc<EndpointStats>,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +128,7 @@ enum Found {
 }
 
 impl Receives {
-    pub(crate) fn new(limits: &Limits, stats: Arc<Stats>) -> Self {
+    pub(crate) fn new(limits: &Limits, stats: Arc<EndpointStats>) -> Self {
         Self {
             state: Mutex::default(),
             limits: limits.clone(),

@@ -11,7 +11,7 @@ use crate::{
     recv::{Event, Receives},
     region::Registry,
     roster::Roster,
-    stats::Stats,
+    stats::EndpointStats,
 };
 use memlane_wire::{Preface, Status};
 use parking_lot::Mutex;
@@ -29,7 +29,7 @@ pub(crate) struct Target {
     pub(crate) registry: Registry,
     pub(crate) receives: Receives,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) stats: Arc<Stats>,
+    pub(crate) stats: Arc<EndpointStats>,
     pub(crate) events: Arc<Events>,
     /// Those who dialled us.
     pub(crate) roster: Arc<Roster>,
@@ -68,12 +68,12 @@ impl Target {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
-        let stats = Arc::new(Stats::default());
+        let stats = Arc::new(EndpointStats::default());
         let events = Arc::new(Events::default());
         let roster = Roster::new(Side::Inbound);
         roster.join(&events);
         Ok(Arc::new(Self {
-            registry: Registry::default(),
+            registry: Registry::counted_in(Arc::clone(&stats.regions)),
             receives: Receives::new(&limits, Arc::clone(&stats)),
             instance: random()?,
             limits,
@@ -136,19 +136,6 @@ impl Target {
         format!("{host}:{port}")
     }
 
-    /// Counters and limits as JSON.
-    pub(crate) fn stats(&self) -> String {
-        let limits = self
-            .limits
-            .list()
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect();
-        let open = self.sessions.lock().mailboxes.len() as u64;
-        // Numbers and fixed keys: there is nothing in it that JSON cannot say.
-        serde_json::to_string(&self.stats.snapshot(open, limits)).unwrap_or_default()
-    }
-
     /// A place for one more connection; `None`, and a counter, when a limit is reached or the endpoint is closed.
     pub(crate) fn admit(self: &Arc<Self>, from: SocketAddr) -> Option<Admission> {
         let source = from.ip();
@@ -203,6 +190,7 @@ impl Target {
 
     /// Ends every session by `cut`, as soon as it has nothing to do, and admits no more.
     pub(crate) fn close(&self, cut: Instant) {
+        self.stats.close();
         self.sessions.lock().closed = true;
         for region in self.registry.list() {
             self.registry.close(&region);
@@ -238,6 +226,7 @@ impl Address {
 
 impl Drop for Admission {
     fn drop(&mut self) {
+        self.target.stats.disconnected.add(1);
         let mut sessions = self.target.sessions.lock();
         sessions.mailboxes.try_remove(self.slot);
         if let Some(count) = sessions.by_source.get_mut(&self.source) {

@@ -262,7 +262,12 @@ pub fn cancel_receive(attachment: u32, operation: f64, endpoint: f64) {
 
 /// Private memory for the bytes of one operation, kept under its number until they are taken.
 pub(crate) fn stage(attachment: &mut Attachment, operation: f64, len: usize) -> std::result::Result<Span, Error> {
-    let memory = Memory::private(len).map_err(|_| Error::new(ErrorKind::Memory))?;
+    let memory = private(len)?;
     attachment.staged.insert(operation as u64, Arc::clone(&memory));
     Ok(Span::whole(memory))
+}
+
+/// Private memory.
+pub(crate) fn private(len: usize) -> std::result::Result<Arc<Memory>, Error> {
+    Memory::private(len).map_err(|error| Error::memory(len, &error))
 }

@@ -81,15 +81,6 @@ pub fn endpoint_info(attachment: u32, endpoint: f64) -> Option<String> {
     .flatten()
 }
 
-/// Counters and limits as JSON.
-#[napi(catch_unwind)]
-pub fn stats(attachment: u32, endpoint: f64) -> Option<String> {
-    with(attachment, |attachment| {
-        attachment.endpoints.get(endpoint).map(|endpoint| endpoint.stats())
-    })
-    .flatten()
-}
-
 /// Closes an endpoint with all that belongs to it; running work of peers has so many milliseconds, below zero what the limits
 /// say.
 #[napi(catch_unwind)]

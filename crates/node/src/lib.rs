@@ -21,5 +21,6 @@ mod numbers;
 mod peer;
 mod receive;
 mod region;
+mod stats;
 mod submit;
 mod view;

@@ -1,14 +1,15 @@
 //! The hot path: numbers in, the operation is on its way when the call returns.
 
 use crate::{
-    attachment::{Attachment, stage, with},
+    attachment::{Attachment, private, stage, with},
     numbers::{number, timeout},
     view::{Numbers, View},
 };
 use memlane_engine::{
     error::{Error, ErrorKind},
     op::{Direction, Entry, Operation, Request, Ticket},
-    region::span::Span,
+    peer::Peer,
+    region::{memory::Memory, span::Span},
 };
 use napi_derive::napi;
 use std::sync::Arc;
@@ -22,13 +23,25 @@ fn submit(
     timeout_ms: f64,
     request: Result<Request, Error>,
 ) {
+    submit_made(attachment, operation, name, peer, timeout_ms, |_| request);
+}
+
+/// The same for a request that the peer itself is needed for.
+fn submit_made(
+    attachment: &mut Attachment,
+    operation: f64,
+    name: &'static str,
+    peer: f64,
+    timeout_ms: f64,
+    request: impl FnOnce(&Peer) -> Result<Request, Error>,
+) {
     let Some(connected) = attachment.peers.get(peer) else {
         return attachment
             .ticket(operation, name)
             .complete(Err(Error::new(ErrorKind::Closed)));
     };
     let ticket = Ticket::new(Arc::clone(&connected.issuer), attachment.names.begin(operation), name);
-    match request {
+    match request(&connected.peer) {
         Ok(request) => connected.peer.submit(Operation {
             ticket,
             request,
@@ -116,9 +129,10 @@ pub fn write_bytes(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let from = view.copied().map_err(|_| Error::new(ErrorKind::Memory));
-        let request = from.and_then(|from| address(remote_address).map(|addr| Request::Write { addr, from }));
-        submit(attachment, operation, "write", peer, timeout_ms, request);
+        submit_made(attachment, operation, "write", peer, timeout_ms, |peer| {
+            let (addr, from) = (address(remote_address)?, view.copied_for(peer)?);
+            Ok(Request::Write { addr, from })
+        });
     });
 }
 
@@ -133,9 +147,10 @@ pub fn send_bytes(
     timeout_ms: f64,
 ) {
     with(attachment, |attachment| {
-        let from = view.copied().map_err(|_| Error::new(ErrorKind::Memory));
-        let request = from.and_then(|from| address(tag).map(|tag| Request::Send { tag, from }));
-        submit(attachment, operation, "send", peer, timeout_ms, request);
+        submit_made(attachment, operation, "send", peer, timeout_ms, |peer| {
+            let (tag, from) = (address(tag)?, view.copied_for(peer)?);
+            Ok(Request::Send { tag, from })
+        });
     });
 }
 
@@ -182,7 +197,8 @@ pub fn write_notify(
 ) {
     with(attachment, |attachment| {
         let from = if region < 0.0 {
-            staged(attachment, operation, region_offset, length)
+            let bytes = attachment.staged.remove(&(operation as u64));
+            staged(bytes.as_ref(), region_offset, length)
         } else {
             local(attachment, region, region_offset, length, false)
         };
@@ -226,12 +242,17 @@ pub fn transfer_list(
         } else {
             ("write", Direction::Write)
         };
+        // Of a write they are freed when they are sent, of a read when they were delivered.
+        let bytes = match direction {
+            Direction::Read => attachment.staged.get(&(operation as u64)).cloned(),
+            Direction::Write => attachment.staged.remove(&(operation as u64)),
+        };
         let entry = |fields: &[f64]| {
             let &[region, offset, remote_address, length] = fields else {
                 return Err(Error::new(ErrorKind::Internal));
             };
             let span = if region < 0.0 {
-                staged(attachment, operation, offset, length)
+                staged(bytes.as_ref(), offset, length)
             } else {
                 local(attachment, region, offset, length, direction == Direction::Read)
             };
@@ -256,25 +277,45 @@ pub fn transfer_list(
     });
 }
 
-/// A range of the memory that was staged under the operation.
-fn staged(attachment: &Attachment, operation: f64, offset: f64, length: f64) -> Result<Span, Error> {
-    let memory = attachment
-        .staged
-        .get(&(operation as u64))
-        .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+/// A range of the memory that was staged for an operation.
+fn staged(memory: Option<&Arc<Memory>>, offset: f64, length: f64) -> Result<Span, Error> {
+    let memory = memory.ok_or_else(|| Error::new(ErrorKind::Closed))?;
     let range = number(offset)
         .zip(number(length))
         .and_then(|(offset, length)| Span::whole(Arc::clone(memory)).slice(offset, length));
     range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))
 }
 
-/// Private memory for an operation that is about to be issued; false when the system has none.
+/// Private memory for an operation on that peer that is about to be issued: a read (1), or a write (2), whose bytes count as
+/// queued. False when there is none: the operation has ended with the reason.
 #[napi(catch_unwind)]
-pub fn stage_bytes(attachment: u32, operation: f64, length: f64) -> bool {
+pub fn stage_bytes(attachment: u32, operation: f64, peer: f64, opcode: u32, length: f64) -> bool {
     let staged = with(attachment, |attachment| {
-        number(length).map(|length| stage(attachment, operation, length).is_ok())
+        let name = if opcode == 1 { "read" } else { "write" };
+        let Some(connected) = attachment.peers.get(peer) else {
+            attachment
+                .ticket(operation, name)
+                .complete(Err(Error::new(ErrorKind::Closed)));
+            return false;
+        };
+        let length = number(length).ok_or_else(|| Error::new(ErrorKind::OutOfRange));
+        let memory = length.and_then(|length| match opcode {
+            1 => private(length),
+            _ => connected.peer.stage(length),
+        });
+        match memory {
+            Ok(memory) => {
+                attachment.staged.insert(operation as u64, memory);
+                true
+            }
+            Err(error) => {
+                Ticket::new(Arc::clone(&connected.issuer), attachment.names.begin(operation), name)
+                    .complete(Err(error));
+                false
+            }
+        }
     });
-    staged.flatten().unwrap_or(false)
+    staged.unwrap_or(false)
 }
 
 /// Copies JavaScript's bytes into the memory that was staged under the operation.

@@ -1,6 +1,10 @@
 //! JavaScript's own bytes, for the length of one call: never a Rust reference, never kept.
 
-use memlane_engine::region::{memory::Memory, span::Span};
+use memlane_engine::{
+    error::Error as EngineError,
+    peer::Peer,
+    region::{memory::Memory, span::Span},
+};
 use napi::{
     Error, Result, Status,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
@@ -15,12 +19,16 @@ pub struct View {
 }
 
 impl View {
-    /// A private copy of its bytes.
-    pub(crate) fn copied(&self) -> io::Result<Span> {
-        let memory = Memory::private(self.len)?;
+    /// A private copy of its bytes, counted as queued for the peer.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` or `ERR_MEMORY`, and nothing is copied.
+    pub(crate) fn copied_for(&self, peer: &Peer) -> std::result::Result<Span, EngineError> {
+        let memory = peer.stage(self.len)?;
         // SAFETY: Node gave pointer and length of this view in this very call, during which JavaScript does not run. A
         // worker may write the bytes meanwhile if they are shared; the copy then has some of each.
-        unsafe { memory.copy_in_raw(0, self.bytes, self.len)? };
+        let copied = unsafe { memory.copy_in_raw(0, self.bytes, self.len) };
+        copied.map_err(|error| EngineError::file(&error))?;
         Ok(Span::whole(memory))
     }
 
@@ -28,7 +36,7 @@ impl View {
     pub(crate) fn empty(&self, to: &Arc<Memory>, offset: usize) -> io::Result<()> {
         let count = self.len.min(to.len().saturating_sub(offset));
         if count > 0 {
-            // SAFETY: as in `copied`; count is at most the view's length.
+            // SAFETY: as in `copied_for`; count is at most the view's length.
             unsafe { to.copy_in_raw(offset, self.bytes, count)? };
         }
         Ok(())
@@ -38,7 +46,7 @@ impl View {
     pub(crate) fn fill(&self, from: &Arc<Memory>, offset: usize) -> io::Result<usize> {
         let count = self.len.min(from.len().saturating_sub(offset));
         if count > 0 {
-            // SAFETY: as in `copied`; count is at most the view's length.
+            // SAFETY: as in `copied_for`; count is at most the view's length.
             unsafe { from.copy_out_raw(offset, self.bytes, count)? };
         }
         Ok(count)

@@ -141,3 +141,29 @@ pub(crate) async fn listen(host: &str, port: u16, limits: &Limits) -> io::Result
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_get_the_buffers_that_the_limits_ask_for() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        for (send, receive) in [(64 << 10, 32 << 10), (16 << 10, 96 << 10)] {
+            let limits = Limits {
+                send_buffer: send,
+                receive_buffer: receive,
+                ..Limits::default()
+            };
+            let socket = socket(&address, &limits).unwrap();
+            // Below what any system refuses; Linux doubles what it is asked for.
+            let sent = u64::from(socket.send_buffer_size().unwrap());
+            let received = u64::from(socket.recv_buffer_size().unwrap());
+            assert!(sent == send || sent == 2 * send, "{sent} of {send}");
+            assert!(
+                received == receive || received == 2 * receive,
+                "{received} of {receive}"
+            );
+        }
+    }
+}

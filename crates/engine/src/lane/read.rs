@@ -13,7 +13,7 @@ use crate::{
     op::{Done, Waiter},
     region::span::Span,
 };
-use memlane_wire::{DescribeLength, Mode, Opcode, Preface, Status, StatusFrame};
+use memlane_wire::{DESCRIBE_MAX, DescribeLength, Mode, Opcode, Preface, Status, StatusFrame};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
@@ -226,6 +226,13 @@ impl<T: Transport> Lane<T> {
         let error = Error::new(ErrorKind::from(status));
         let error = match status {
             Status::MessageSize => error.detail("the peer's receive holds less, or wants another size exactly"),
+            Status::Limit if slot.opcode == Opcode::Describe => {
+                error.detail(format!("the peer's endpoint info is longer than {DESCRIBE_MAX} bytes"))
+            }
+            Status::Limit => error.detail(format!(
+                "the peer takes no {} bytes in one request: its maxOperationBytes, or its memory, is less",
+                slot.len
+            )),
             _ => error,
         };
         if slot.end <= self.tx.sent() {

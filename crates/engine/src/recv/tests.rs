@@ -9,7 +9,7 @@ struct Fixture {
 }
 
 fn fixture(limits: Limits) -> Fixture {
-    let receives = Receives::new(&limits, Arc::new(Stats::default()));
+    let receives = Receives::new(&limits, Arc::new(EndpointStats::default()));
     let sender = Sender {
         mailbox: Arc::new(Mailbox::default()),
         sequence: 0,

@@ -7,7 +7,7 @@
 //!
 //! A copy of a file's bytes can fail, because the file may have been truncated; one of any other memory cannot.
 
-use super::{file::MappedFile, gate::Gate};
+use super::{account::Account, file::MappedFile, gate::Gate};
 use std::{io, ptr, ptr::NonNull, sync::Arc};
 
 /// Owned bytes without a Rust reference to them; freed when the last `Arc` goes.
@@ -16,6 +16,7 @@ pub struct Memory {
     len: usize,
     backing: Backing,
     gate: Gate,
+    account: Account,
 }
 
 enum Backing {
@@ -102,6 +103,7 @@ impl Memory {
             len,
             backing: Backing::Mapped { start, total },
             gate: Gate::default(),
+            account: Account::Nobody,
         };
         let address = base.as_ptr().cast::<libc::c_void>();
         // SAFETY: base..base + body lies inside the mapping made above.
@@ -145,8 +147,18 @@ impl Memory {
     /// # Errors
     /// What the kernel says, or `OutOfMemory`, when there is no such memory.
     pub fn private(len: usize) -> io::Result<Arc<Self>> {
+        Self::private_for(Account::Nobody, len)
+    }
+
+    /// The same on somebody's account, until it is freed.
+    ///
+    /// # Errors
+    /// As for [`Memory::private`].
+    pub(crate) fn private_for(account: Account, len: usize) -> io::Result<Arc<Self>> {
         if len >= LAZY_BYTES {
-            return Self::reserve(len).map(|(memory, _)| Arc::new(memory));
+            let (mut memory, _) = Self::reserve(len)?;
+            memory.account = account;
+            return Ok(Arc::new(memory));
         }
         let gate = Gate::default();
         if len == 0 {
@@ -155,6 +167,7 @@ impl Memory {
                 len: 0,
                 backing: Backing::Empty,
                 gate,
+                account,
             }));
         }
         // An alignment that the allocator gives anyway: with a larger one it would fill the block with zeros by hand.
@@ -167,6 +180,7 @@ impl Memory {
             len,
             backing: Backing::Heap(layout),
             gate,
+            account,
         }))
     }
 
@@ -178,6 +192,7 @@ impl Memory {
             len: file.len(),
             backing: Backing::File(file),
             gate: Gate::default(),
+            account: Account::Nobody,
         })
     }
 
@@ -187,6 +202,24 @@ impl Memory {
             Backing::File(file) => Some(file),
             _ => None,
         }
+    }
+
+    /// The same memory, which nobody else has yet, on somebody's account from now on until it is freed.
+    pub(crate) fn accounted(mut self: Arc<Self>, account: impl Into<Account>) -> Arc<Self> {
+        let own = Arc::get_mut(&mut self);
+        debug_assert!(
+            own.is_some(),
+            "memory that is shared already keeps the account that it has"
+        );
+        if let Some(own) = own {
+            own.account = account.into();
+        }
+        self
+    }
+
+    /// Whose it is.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     /// Who is using it, and whether anybody still may.

@@ -1,5 +1,6 @@
 //! Registered memory: what a peer may reach, and how.
 
+mod account;
 mod address;
 pub mod file;
 mod gate;
@@ -10,9 +11,11 @@ pub mod span;
 
 pub(crate) use registry::Registry;
 
+use crate::stats::{RegionStats, region_report};
+use account::Account;
 use memory::Memory;
 use span::Span;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What a peer may do with a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,5 +129,38 @@ impl Region {
     /// Operations that hold a range of it now.
     pub fn in_flight(&self) -> usize {
         self.memory.gate().leases()
+    }
+
+    /// What can be told of it, without holding its memory.
+    pub fn figures(&self) -> Figures {
+        let stats = match self.memory.account() {
+            Account::Region(stats) => Arc::clone(stats),
+            Account::Nobody | Account::Peer(_) => Arc::default(),
+        };
+        Figures {
+            stats,
+            memory: Arc::downgrade(&self.memory),
+        }
+    }
+}
+
+/// What can be told of a region, closed or not; it does not keep the bytes.
+#[derive(Debug)]
+pub struct Figures {
+    stats: Arc<RegionStats>,
+    memory: Weak<Memory>,
+}
+
+impl Figures {
+    /// Counters as JSON.
+    pub fn stats(&self) -> String {
+        let RegionStats {
+            reads,
+            writes,
+            served,
+            stored,
+        } = &*self.stats;
+        let in_flight = self.memory.upgrade().map_or(0, |memory| memory.gate().leases());
+        region_report(reads.value(), writes.value(), served.value(), stored.value(), in_flight)
     }
 }

@@ -1,7 +1,10 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
 use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, span::Span};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    stats::{Ledger, RegionStats},
+};
 use memlane_wire::Status;
 use parking_lot::RwLock;
 use std::{
@@ -23,6 +26,7 @@ pub(crate) struct Registry {
     table: RwLock<Table>,
     /// Counts what changes the list of regions.
     generation: AtomicU64,
+    stats: Arc<Ledger<RegionStats>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +36,14 @@ struct Table {
 }
 
 impl Registry {
+    /// One whose regions are counted in `stats`.
+    pub(crate) fn counted_in(stats: Arc<Ledger<RegionStats>>) -> Self {
+        Self {
+            stats,
+            ..Self::default()
+        }
+    }
+
     /// A new region of `len` zeroed bytes, reachable from the moment that this returns.
     ///
     /// # Errors
@@ -89,6 +101,7 @@ impl Registry {
         // Outside the lock: populating a large region takes a while, and peers are being served meanwhile.
         let memory = make()?;
         let len = memory.len();
+        let stats = Arc::new(RegionStats::default());
         let address = address::reserve(len as u64)
             .ok_or_else(|| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: no address left for them")))?;
         let region = Arc::new(Region {
@@ -96,7 +109,7 @@ impl Registry {
             address,
             access,
             tensor,
-            memory,
+            memory: memory.accounted(Arc::clone(&stats)),
         });
         let mut table = self.table.write();
         if table.by_name.contains_key(name) {
@@ -106,6 +119,7 @@ impl Registry {
         table.by_address.insert(address, Arc::clone(&region));
         self.generation.fetch_add(1, Ordering::Release);
         drop(table);
+        self.stats.add(stats);
         debug!(name, length = len, access = access.name(), "region allocated");
         Ok(region)
     }

@@ -1,6 +1,6 @@
 //! A checked range of memory: the only value that grants access to bytes.
 
-use super::{lease::Lease, memory::Memory};
+use super::{account::Account, lease::Lease, memory::Memory};
 use std::{io, sync::Arc};
 
 /// `len` bytes of a memory, checked when the span was made; the memory stays, and a region's fence waits, while it lives.
@@ -58,6 +58,22 @@ impl Span {
     #[cfg(test)]
     pub(crate) fn leases(&self) -> usize {
         self.lease.memory().gate().leases()
+    }
+
+    /// A peer reads it: counted for its region.
+    pub(crate) fn count_read(&self) {
+        if let Account::Region(stats) = self.lease.memory().account() {
+            stats.reads.add(1);
+            stats.served.add(self.len as u64);
+        }
+    }
+
+    /// A peer has written it: counted for its region.
+    pub(crate) fn count_write(&self) {
+        if let Account::Region(stats) = self.lease.memory().account() {
+            stats.writes.add(1);
+            stats.stored.add(self.len as u64);
+        }
     }
 
     /// Number of bytes.

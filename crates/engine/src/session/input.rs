@@ -69,11 +69,15 @@ impl<T: Transport> Session<T> {
 
     /// Answers with these bytes, unless the file that they are of has been truncated.
     fn serve(&mut self, span: Span, sequence: u32) {
-        let length = span.len() as u64;
+        // Only a file can lose its bytes; all else is counted without another hold on it.
+        let unsure = span.is_file().then(|| span.clone());
+        if unsure.is_none() {
+            span.count_read();
+        }
         let frame = StatusFrame::new(sequence, Status::Ok).encode();
         let frame: &[u8] = if self.mode == Mode::Native { &frame } else { &[] };
         match self.tx.push_framed(frame, span) {
-            Ok(()) => self.target.stats.bytes_served.add(length),
+            Ok(()) => unsure.iter().for_each(Span::count_read),
             Err(_) => self.refuse(sequence, Status::OutOfRange, 0, false),
         }
     }
@@ -145,7 +149,9 @@ impl<T: Transport> Session<T> {
         if !self.check_store() {
             return true;
         }
-        self.target.stats.bytes_stored.add(length as u64);
+        if let Phase::Store { into, .. } = &self.phase {
+            into.count_write();
+        }
         // The span goes before its answer: OK means that the target is done with the bytes.
         self.phase = Phase::Header;
         self.answer(sequence, Status::Ok);

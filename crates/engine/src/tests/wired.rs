@@ -81,7 +81,7 @@ pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Ar
         turn: backoff.turn(),
         backoff,
         limits: Arc::clone(&initiator.limits),
-        stats: Arc::clone(&initiator.stats),
+        stats: Arc::default(),
         destined: Destined::to("127.0.0.1:9".into()),
     };
     let mut near = near.into_iter();
