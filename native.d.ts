@@ -19,6 +19,9 @@ export interface Allocated {
   failure?: Failure
 }
 
+/** Takes the name for `text`, whoever had it; the number of the announcement, or 0 when the attachment is gone. */
+export declare function announce(attachment: number, name: string, text: string): number
+
 /**
  * Attaches one copy of the JavaScript side. `onWake` is called, once however many ends there are, when `drain` has
  * something to fetch; it does not hold the process.
@@ -113,6 +116,9 @@ export interface Failure {
   entry?: number
 }
 
+/** Whether the announcement of that number still has its name. */
+export declare function isAnnounced(attachment: number, number: number): boolean
+
 /** One row of the table of limits. */
 export interface LimitRow {
   name: string
@@ -126,6 +132,9 @@ export declare function limitTable(): Array<LimitRow>
 
 /** Listens; the operation ends when the address is bound. */
 export declare function listen(attachment: number, operation: number, endpoint: number, host: string, port: number): void
+
+/** What is announced under the name. */
+export declare function lookup(name: string): string | null
 
 /** Reads into private memory, which is kept under the operation until it is taken. */
 export declare function readStaged(attachment: number, operation: number, peer: number, remoteAddress: number, length: number, timeoutMs: number): void
@@ -177,6 +186,9 @@ export declare function transferList(attachment: number, operation: number, peer
  * is for ever.
  */
 export declare function waitSync(attachment: number, operation: number, milliseconds: number): boolean
+
+/** Gives the name back, unless somebody else has taken it. */
+export declare function withdraw(attachment: number, number: number): void
 
 /** Writes JavaScript's bytes, which are copied before this returns. */
 export declare function writeBytes(attachment: number, operation: number, peer: number, remoteAddress: number, view: Uint8Array, timeoutMs: number): void
