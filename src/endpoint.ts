@@ -1,3 +1,4 @@
+import { announce } from './announcing.js'
 import {
   byteCount,
   bytesOf,
@@ -20,6 +21,7 @@ import {
 import { attached } from './completions.js'
 import { Connect, parseTarget } from './connect.js'
 import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
+import { checkDirectory, type Announcement, type Directory, type NamedTarget } from './directory.js'
 import { abortedError, fromFailure, illegalConstructor } from './errors.js'
 import { follow, type TransferFuture } from './future.js'
 import { ACCESS } from './info.js'
@@ -27,6 +29,7 @@ import { Lifetime } from './lifetime.js'
 import { checkLimits, limitNames } from './limits.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, RegionReceive, ViewReceive } from './messages.js'
+import { nameOf, NamedConnect } from './named-connect.js'
 import { native } from './native.js'
 import { Call, Settled } from './operation.js'
 import type {
@@ -42,6 +45,7 @@ import type {
   Wire,
 } from './options.js'
 import type { Peer } from './peer.js'
+import { processDirectory } from './process-directory.js'
 import { makeRegion, MemoryRegion } from './region.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
@@ -57,11 +61,14 @@ export class TcpEndpoint {
   readonly #host: string
   readonly #port: number
   readonly #context: TcpContext | undefined
+  readonly #directory: Directory
+  #announcement: Announcement | undefined = undefined
 
-  private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
+  private constructor(lifetime: Lifetime, context: TcpContext | undefined, directory: Directory) {
     if (!(lifetime instanceof Lifetime)) throw illegalConstructor('TcpEndpoint', 'TcpEndpoint.listen()')
     this.#lifetime = lifetime
     this.#context = context
+    this.#directory = directory
     const { host, port } = this.endpointInfo()
     this.#host = host
     this.#port = port
@@ -72,12 +79,15 @@ export class TcpEndpoint {
    *
    * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
    *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
-   *   with `ERR_CLOSED` when the context was closed meanwhile.
+   *   with `ERR_DIRECTORY` or `ERR_TIMEOUT` when it cannot be announced under its `name`, with `ERR_CLOSED` when the context
+   *   was closed meanwhile.
    */
   static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
-    checkKeys(options, ['host', 'port', 'context', ...limitNames()])
+    checkKeys(options, ['host', 'port', 'context', 'name', 'directory', ...limitNames()])
     const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
     const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
+    const name = options.name === undefined ? undefined : checkName(options.name)
+    const directory = options.directory === undefined ? processDirectory : checkDirectory(options.directory)
     const limits = checkLimits(options)
     const { context } = options
     if (context !== undefined) checkContext(context, limits)
@@ -85,9 +95,13 @@ export class TcpEndpoint {
     const handle = lifetime.use()
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
-      () => new TcpEndpoint(lifetime, context)
+      () => new TcpEndpoint(lifetime, context, directory)
     )
-    return listening.wait().catch(async (error: unknown) => {
+    const announced = listening.then(async (endpoint) => {
+      if (name !== undefined) endpoint.#announcement = await announce(lifetime, directory, name, endpoint.endpointInfo())
+      return endpoint
+    })
+    return announced.catch(async (error: unknown) => {
       await endEndpoint(lifetime, context)
       throw error
     })
@@ -106,6 +120,11 @@ export class TcpEndpoint {
   /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#lifetime.closed
+  }
+
+  /** The announcement of the `name` that it was made with. */
+  get announcement(): Announcement | undefined {
+    return this.#announcement
   }
 
   /**
@@ -139,21 +158,27 @@ export class TcpEndpoint {
    * The peer at `target`, once it has answered: native peers with their regions, legacy peers with a connection.
    *
    * @param target `tcp://host:port`, `tcp://[v6]:port`, or what the peer's `endpointInfo()` gave (or its JSON). An info
-   *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire.
+   *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire. `{ name }` is whoever announces that
+   *   name in the endpoint's directory: waited for, within the one deadline, if nobody does yet or nobody answers behind it.
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
    *   than 1 MiB, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
-   *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name
+   *   when the directory cannot be asked. `waitSync` of a connect to a name throws a `TypeError`: the answer needs the event loop.
    */
-  connect(target: string | URL | PeerInfo, options: ConnectOptions = {}): TransferFuture<Peer> {
+  connect(target: string | URL | PeerInfo | NamedTarget, options: ConnectOptions = {}): TransferFuture<Peer> {
     checkKeys(options, ['timeoutMs', 'signal', 'wire'])
     const { wire } = options
     if (wire !== undefined && !WIRES.includes(wire)) throw valueError(`wire must be one of ${WIRES.join(', ')}`)
     const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
-    const checked = parseTarget(target, wire)
+    const name = nameOf(target)
+    const checked = name === undefined ? parseTarget(target as PeerInfo, wire) : undefined
     this.#lifetime.use()
     if (signal?.aborted === true) return Settled.failed(abortedError('connect', signal.reason))
-    const connect = new Connect(this.#lifetime, checked, timeoutMs)
+    const connect =
+      checked === undefined
+        ? new NamedConnect(this.#lifetime, this.#directory, name as string, wire, timeoutMs)
+        : new Connect(this.#lifetime, checked, timeoutMs)
     if (signal !== undefined) follow(connect, signal)
     return connect
   }

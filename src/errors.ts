@@ -22,8 +22,8 @@ export const ENGINE_ERROR_CODES = [
   'ERR_INTERNAL',
 ] as const
 
-/** Every code that a {@link MemlaneError} carries; the last two arise on this side of the engine. */
-export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING'] as const
+/** Every code that a {@link MemlaneError} carries; the last three arise on this side of the engine. */
+export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING', 'ERR_DIRECTORY'] as const
 
 /** The code of a {@link MemlaneError}. docs/errors.md says for each what happened and what to do. */
 export type ErrorCode = (typeof ERROR_CODES)[number]

@@ -1,5 +1,6 @@
 import type { Bytes, Integer } from './arguments.js'
 import type { TcpContext } from './context.js'
+import type { Directory } from './directory.js'
 import type { MemoryRegion } from './region.js'
 
 /** What a peer may do with a region. */
@@ -63,6 +64,13 @@ export interface ListenOptions extends Limits {
   host?: string
   /** TCP port, 0 to 65,535. Default 0: the system picks one, `endpoint.port` tells which. */
   port?: Integer
+  /**
+   * Announces the endpoint under this name from when it listens to when it closes; whoever had the name loses it. 1 to 255
+   * bytes of UTF-8, no NUL, no lone surrogates. Default: it is not announced.
+   */
+  name?: string
+  /** Where names are announced and looked up. Default: `processDirectory`, the process's own. */
+  directory?: Directory
 }
 
 /** Options of `endpoint.alloc`. */

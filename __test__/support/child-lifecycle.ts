@@ -38,6 +38,19 @@ const programs: Record<string, () => Promise<void>> = {
     process.on('exit', () => console.log('idle', target.closed))
   },
 
+  /** A name that is renewed, and nothing to do. */
+  async named() {
+    await TcpEndpoint.listen({ name: 'x' })
+    process.on('exit', () => console.log('idle'))
+  },
+
+  /** A connect to a name that nobody has is all that holds it. */
+  async waiting() {
+    const endpoint = await TcpEndpoint.listen()
+    const connecting = endpoint.connect({ name: 'x' }, { timeoutMs: 300 })
+    await connecting.wait().catch((error: { code: string }) => console.log(error.code))
+  },
+
   /** A receive is all that holds it. */
   async pending() {
     const endpoint = await TcpEndpoint.listen()
