@@ -1,3 +1,8 @@
+/**
+ * `import { TcpEndpoint } from 'memlane'`: one process reads and writes the memory of another.
+ *
+ * @module memlane
+ */
 export { TcpContext } from './src/context.js'
 export { TcpEndpoint } from './src/endpoint.js'
 export { ARGUMENT_ERROR_CODES, ERROR_CODES, MemlaneError } from './src/errors.js'

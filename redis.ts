@@ -1,7 +1,7 @@
 /**
- * `memlane/redis`: names in a Redis server, by a client that is the program's own.
+ * `import { RedisDirectory } from 'memlane/redis'`: names in a Redis server, by a client that is the program's own.
  *
- * @module memlane/redis
+ * @module redis
  */
 export { RedisDirectory } from './src/redis-directory.js'
 

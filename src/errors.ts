@@ -84,6 +84,7 @@ export class MemlaneError extends Error {
   /** Index of the entry that failed, the first to do so, where the operation was a batch and its failure one entry's. */
   declare readonly entry?: number
 
+  /** An error with the fields of `init`, for tests and for programs that pass failures on. */
   constructor(message: string, init: MemlaneErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause })
     this.code = init.code

@@ -245,7 +245,12 @@ export interface EndpointInfo {
   /** Regions by name. */
   mr_info: Record<string, RegionInfo>
   /** The wire's version, and a number that is another one after each start. */
-  memlane: { version: number; instance: string }
+  memlane: {
+    /** The version of the wire: 1. */
+    version: number
+    /** 32 hex digits, others after each start. */
+    instance: string
+  }
 }
 
 /** The endpoint info of a peer, ours or foreign. */
@@ -255,35 +260,71 @@ export interface PeerInfo {
   /** A TCP port, 1 to 65,535. */
   port: number
   /** Regions by name. A native peer is asked for the present ones; a legacy peer has these. */
-  mr_info?: Readonly<Record<string, { addr: number; length: number }>>
+  mr_info?: Readonly<Record<string, Pick<RegionInfo, 'addr' | 'length'>>>
   /** There when the peer speaks the native wire. */
   memlane?: unknown
 }
 
 /** Counters of an endpoint since it listens, as target and as initiator. Bytes are payload. */
 export interface EndpointStats {
-  /** Connections as a target: `refused` over a limit, `evicted` because it was idle, `legacy` among the accepted. */
-  connections: { open: number; accepted: number; refused: number; legacy: number; evicted: number }
+  /** Connections as a target. */
+  connections: {
+    /** Open now. */
+    open: number
+    /** Accepted so far. */
+    accepted: number
+    /** Closed at once, over a limit. */
+    refused: number
+    /** Those among the accepted that spoke the legacy wire. */
+    legacy: number
+    /** Closed because they were idle. */
+    evicted: number
+  }
   /** Operations as an initiator, and messages received; `timedOut` counts connections as a target, too. */
   operations: {
+    /** Reads. */
     reads: number
+    /** Writes. */
     writes: number
+    /** Messages sent. */
     sends: number
+    /** Messages received. */
     receives: number
+    /** Ended with an error. */
     failed: number
+    /** Ended at a deadline. */
     timedOut: number
+    /** Given up by their caller. */
     cancelled: number
   }
-  /** `served` and `stored` are what peers have read and written here, the others what this side has moved. */
-  bytes: { read: number; written: number; sent: number; received: number; served: number; stored: number }
+  /** Payload that was moved. */
+  bytes: {
+    /** Read from peers. */
+    read: number
+    /** Written to peers. */
+    written: number
+    /** Sent to peers in messages. */
+    sent: number
+    /** Received in messages. */
+    received: number
+    /** Read by peers here. */
+    served: number
+    /** Written by peers here. */
+    stored: number
+  }
   /** Requests refused as a target, by the name of the status that says why. */
   rejected: Record<string, number>
   /** Connections closed because what came was no request. */
   protocolErrors: number
   /** Peers refused because they could not authenticate. */
   authFailures: number
-  /** Connections as an initiator; `poisoned` ones were closed because the peer's answers made no sense, or none came. */
-  lanes: { dialled: number; poisoned: number }
+  /** Connections as an initiator. */
+  lanes: {
+    /** Dialled so far. */
+    dialled: number
+    /** Closed because the peer's answers made no sense, or none came. */
+    poisoned: number
+  }
   /** The limits in force. */
   limits: Record<keyof Limits, number>
 }
