@@ -44,9 +44,10 @@ const programs: Record<string, () => Promise<void>> = {
     process.on('exit', () => console.log('idle'))
   },
 
-  /** A connect to a name that nobody has is all that holds it. */
+  /** A connect to a name is all that holds it: the directory does not answer, and has nothing that would. */
   async waiting() {
-    const endpoint = await TcpEndpoint.listen()
+    const lookup = () => new Promise<undefined>(() => undefined)
+    const endpoint = await TcpEndpoint.listen({ directory: { announce: () => Promise.reject(new Error('unused')), lookup } })
     const connecting = endpoint.connect({ name: 'x' }, { timeoutMs: 300 })
     await connecting.wait().catch((error: { code: string }) => console.log(error.code))
   },
