@@ -10,6 +10,14 @@ import { type Client, CLIENTS } from './redis-clients'
 
 const PORT_ATTEMPTS = 5
 
+/** Runs a server until the standard input ends, which it does with this process, however that ends. */
+const SCRIPT = `exec 3<&0
+redis-server "$@" 3<&- &
+server=$!
+{ cat <&3; kill -9 $server; } >/dev/null 2>&1 &
+exec 3<&-
+wait $server`
+
 /** Why there is no server here; undefined when there is one. */
 const missing = ((): string | undefined => {
   try {
@@ -58,12 +66,13 @@ export class RedisServer {
   static async #launch(port: number): Promise<RedisServer | undefined> {
     const folder = mkdtempSync(join(tmpdir(), 'memlane-redis-'))
     const options = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
-    const process = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'ignore'] })
+    const process = spawn('sh', ['-c', SCRIPT, 'sh', ...options], { stdio: ['pipe', 'pipe', 'ignore'] })
     for await (const line of createInterface({ input: process.stdout! })) {
       if (!line.includes('Ready to accept connections')) continue
       process.stdout?.resume()
       return new RedisServer(port, process, folder)
     }
+    process.stdin?.end()
     rmSync(folder, { recursive: true, force: true })
     return undefined
   }
@@ -71,7 +80,7 @@ export class RedisServer {
   /** Ends it, as a machine ends that loses its power. */
   async stop(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.kill('SIGKILL')
+      this.#process.stdin?.end()
       await once(this.#process, 'exit')
     }
     rmSync(this.#folder, { recursive: true, force: true })
