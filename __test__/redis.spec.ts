@@ -115,7 +115,7 @@ withRedis('a server that goes away is told of once, and announced to again when 
   })
   const directory = new RedisDirectory(redis.client, {
     ttlMs: TTL_MS,
-    timeoutMs: 1000,
+    timeoutMs: 2000,
     onError(error, about) {
       errors.push([error, about])
       told()
@@ -146,7 +146,7 @@ withRedis('a server that goes away is told of once, and announced to again when 
 })
 
 withRedis('an endpoint closes although its server is away', async (t, { server, redis }) => {
-  const target = await endpoint(t, { name, directory: new RedisDirectory(redis.client, { timeoutMs: 1000 }) })
+  const target = await endpoint(t, { name, directory: new RedisDirectory(redis.client, { timeoutMs: 2000 }) })
   await server.stop()
   await t.throwsAsync(target.announcement?.close() ?? Promise.resolve(), { code: 'ERR_DIRECTORY' })
   await target.close()
