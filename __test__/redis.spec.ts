@@ -5,6 +5,7 @@ import { Child } from './support/child'
 import { endpoint, thrown } from './support/pair'
 import { eventually, RedisServer, withRedis } from './support/redis-server'
 
+/** Short, for tests that wait for the end of it; others take a multiple, because a busy machine may well stand still for that long. */
 const TTL_MS = 1000
 const KEY = 'memlane:endpoint:trainer-0'
 const name = 'trainer-0'
@@ -47,7 +48,7 @@ withRedis('a connect waits until another process announces the name', async (t, 
 })
 
 withRedis('an announcement is renewed as long as its endpoint is open', async (t, { redis }) => {
-  const target = await endpoint(t, { name, directory: new RedisDirectory(redis.client, { ttlMs: TTL_MS }) })
+  const target = await endpoint(t, { name, directory: new RedisDirectory(redis.client, { ttlMs: 3 * TTL_MS }) })
   let renewals = 0
   let before = await redis.ttl(KEY)
   await eventually('the third renewal', async () => {
@@ -88,7 +89,7 @@ withRedis('a restarted process takes its name over at once, also while the old a
 })
 
 withRedis('the last announcement has the name; the old one notices, stops, and takes nothing away', async (t, { redis, connect }) => {
-  const options: RedisDirectoryOptions = { ttlMs: TTL_MS }
+  const options: RedisDirectoryOptions = { ttlMs: 6 * TTL_MS }
   const old = await endpoint(t, { name, directory: new RedisDirectory(redis.client, options) })
   const taker = await endpoint(t, { name, directory: new RedisDirectory((await connect()).client, options) })
   await old.announcement?.lost
