@@ -1,3 +1,8 @@
+/**
+ * `import { TcpEndpoint } from 'memlane'`: one process reads and writes the memory of another.
+ *
+ * @module memlane
+ */
 export { TcpContext } from './src/context.js'
 export { DIAGNOSTICS_CHANNELS } from './src/diagnostics.js'
 export { TcpEndpoint } from './src/endpoint.js'
@@ -6,10 +11,12 @@ export { DISCONNECT_REASONS } from './src/events.js'
 export { TransferFuture } from './src/future.js'
 export { Peer } from './src/peer.js'
 export { PreparedBatch } from './src/prepared.js'
+export { processDirectory } from './src/process-directory.js'
 export { MemoryRegion } from './src/region.js'
 export { DTYPES } from './src/tensor.js'
 
 export type { Bytes, Integer } from './src/arguments.js'
+export type { Announcement, Directory, LookupOptions, NamedTarget } from './src/directory.js'
 export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from './src/errors.js'
 export type { OperationMessage, OperationSubject } from './src/diagnostics.js'
 export type { DisconnectEvent, DisconnectReason, EndpointEvents, PeerEvent } from './src/events.js'

@@ -34,6 +34,9 @@ export interface Allocated {
   failure?: Failure
 }
 
+/** Takes the name for `text`, whoever had it; the number of the announcement, or 0 when the attachment is gone. */
+export declare function announce(attachment: number, name: string, text: string): number
+
 /**
  * Attaches one copy of the JavaScript side. `onWake` is called, once however many ends there are, when `drain` has
  * something to fetch; it does not hold the process.
@@ -82,16 +85,14 @@ export declare function connect(attachment: number, operation: number, endpoint:
 /** Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own. */
 export declare function context(attachment: number, limits?: Record<string, number>): number
 
+/** The figures of an open context. */
+export declare function contextFigures(attachment: number, context: number): object | null
+
 /**
  * Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. A file may
  * have lost them.
  */
 export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): Failure | null
-/** The figures of an open context. */
-export declare function contextFigures(attachment: number, context: number): object | null
-
-/** Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. */
-export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): void
 
 /** Asks a peer for its endpoint info, which comes as detail. */
 export declare function describe(attachment: number, operation: number, peer: number, timeoutMs: number): void
@@ -120,6 +121,7 @@ export declare function endpoint(attachment: number, context: number): number
 
 /** A handle for the events of an endpoint, which outlives it: its close has events of its own. */
 export declare function endpointEvents(attachment: number, endpoint: number): number
+
 /** The figures of an open endpoint. */
 export declare function endpointFigures(attachment: number, endpoint: number): object | null
 
@@ -172,6 +174,9 @@ export interface Failure {
 /** Says which instance a peer has described itself as, as its info has it; receives for its messages go by that. */
 export declare function identify(attachment: number, peer: number, instance: string): void
 
+/** Whether the announcement of that number still has its name. */
+export declare function isAnnounced(attachment: number, number: number): boolean
+
 /** One row of the table of limits. */
 export interface LimitRow {
   name: string
@@ -189,11 +194,15 @@ export declare function listen(attachment: number, operation: number, endpoint: 
 /** Peers that are connected from now on are dialled from this address of ours, an IP literal. */
 export declare function localAddress(attachment: number, endpoint: number, address: string): void
 
+/** What is announced under the name. */
+export declare function lookup(name: string): string | null
+
 /**
  * Makes a region of a range of an open file; a length below zero is all from the offset to the end. The descriptor may be
  * closed when this returns.
  */
 export declare function mapFile(attachment: number, endpoint: number, name: string, fd: number, offset: number, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
+
 /** The figures of an open peer. */
 export declare function peerFigures(attachment: number, peer: number): object | null
 
@@ -236,8 +245,6 @@ export declare function stageOut(attachment: number, operation: number, offset: 
 /** Starts the log of the process; the first call counts. What is wrong with the filter, if something is. */
 export declare function startLog(filter: string): string | null
 
-/** Counters and limits as JSON. */
-export declare function stats(attachment: number, endpoint: number): string | null
 /** What they say now, as JSON. */
 export declare function stats(figures: object): string
 
@@ -276,6 +283,9 @@ export declare function waitSync(attachment: number, operation: number, millisec
 
 /** The operation ends when there are events to be taken, and fails when there will be no more than those that wait. */
 export declare function watchEvents(attachment: number, operation: number, events: number): void
+
+/** Gives the name back, unless somebody else has taken it. */
+export declare function withdraw(attachment: number, number: number): void
 
 /** Writes JavaScript's bytes, which are copied before this returns. */
 export declare function writeBytes(attachment: number, operation: number, peer: number, remoteAddress: number, view: Uint8Array, timeoutMs: number): void

@@ -65,8 +65,8 @@ test('what is no limit, or out of its range, is refused with option, range and u
   t.like(made(null), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   t.like(made({ ioThreads: '1' }), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   const ranges: [object, string][] = [
-    [{ ioThreads: 65 }, 'ioThreads must be an integer from 1 to 64; got 65'],
-    [{ lanesPerPeer: 0 }, 'lanesPerPeer must be an integer from 1 to 16; got 0'],
+    [{ ioThreads: 65 }, 'ioThreads must be an integer from 1 to 64 threads; got 65'],
+    [{ lanesPerPeer: 0 }, 'lanesPerPeer must be an integer from 1 to 16 connections; got 0'],
     [{ connectTimeoutMs: 0 }, 'connectTimeoutMs must be an integer from 1 to 86400000 milliseconds; got 0'],
     [{ maxUnexpectedBytes: 2 ** 40 }, 'maxUnexpectedBytes must be an integer from 0 to 1073741824 bytes; got 1099511627776'],
   ]

@@ -16,7 +16,7 @@ const root = dirname(require.resolve('memlane/package.json'))
 const table = (require(join(root, 'native.js')) as { errorTable(): Row[] }).errorTable()
 
 /** Codes that arise above the engine. */
-const ABOVE: ErrorCode[] = ['ERR_TENSOR', 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING']
+const ABOVE: ErrorCode[] = ['ERR_TENSOR', 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING', 'ERR_DIRECTORY']
 
 test('the codes of MemlaneError are those of the engine, and three more', (t) => {
   t.deepEqual([...ERROR_CODES], [...table.map(({ code }) => code), ...ABOVE])

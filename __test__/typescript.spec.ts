@@ -115,44 +115,60 @@ test('what types promise about the API is compiled with the tests', (t) => {
   t.is(typeof types, 'function')
 })
 
-test('import and require give the same classes, by the same names', (t) => {
-  const program = `
-    import * as imported from 'memlane'
-    import { createRequire } from 'node:module'
-    const required = createRequire(import.meta.url)('memlane')
-    const names = Object.keys(required).sort()
-    const same = names.every((name) => imported[name] === required[name])
-    console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
-  t.is(stderr, '')
-  const names = ['ARGUMENT_ERROR_CODES', 'DIAGNOSTICS_CHANNELS', 'DISCONNECT_REASONS', 'DTYPES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture']
-  const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
-  t.deepEqual(rest, { names, same: true })
-  t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)
+const NAMES = {
+  memlane: ['ARGUMENT_ERROR_CODES', 'DIAGNOSTICS_CHANNELS', 'DISCONNECT_REASONS', 'DTYPES', 'ERROR_CODES', 'MemlaneError', 'MemoryRegion', 'Peer', 'PreparedBatch', 'TcpContext', 'TcpEndpoint', 'TransferFuture', 'processDirectory'],
+  'memlane/redis': ['RedisDirectory'],
+}
+
+for (const [specifier, names] of Object.entries(NAMES)) {
+  test(`import and require of ${specifier} give the same things, by the same names`, (t) => {
+    const program = `
+      import * as imported from '${specifier}'
+      import { createRequire } from 'node:module'
+      const required = createRequire(import.meta.url)('${specifier}')
+      const names = Object.keys(required).sort()
+      const same = names.every((name) => imported[name] === required[name])
+      console.log(JSON.stringify({ names, imported: Object.keys(imported).sort(), same }))`
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: root, encoding: 'utf8' })
+    t.is(stderr, '')
+    const { imported, ...rest } = JSON.parse(stdout) as { names: string[]; imported: string[]; same: boolean }
+    t.deepEqual(rest, { names, same: true })
+    t.deepEqual(imported.filter((name) => name !== 'default' && name !== 'module.exports'), names)
+  })
+}
+
+test('memlane/redis loads neither the engine nor any client', (t) => {
+  const program = `require('memlane/redis'); console.log(JSON.stringify(Object.keys(require.cache)))`
+  const { stdout } = spawnSync(process.execPath, ['-e', program], { cwd: root, encoding: 'utf8' })
+  const loaded = JSON.parse(stdout) as string[]
+  t.true(loaded.length > 1)
+  t.deepEqual(loaded.filter((file) => /\.node$|native\.js$|node_modules/.test(file.slice(root.length))), [])
 })
 
-test('everything public is documented, and nothing internal shows', (t) => {
-  const file = join(root, 'dist', 'index.d.ts')
-  const program = ts.createProgram([file], { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.Node16, strict: true, noEmit: true })
-  const checker = program.getTypeChecker()
-  const source = program.getSourceFile(file)
-  const module = source && checker.getSymbolAtLocation(source)
-  t.truthy(module)
-  const undocumented: string[] = []
-  for (const exported of module ? checker.getExportsOfModule(module) : []) {
-    const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported
-    const documented = (member: ts.Symbol) => member.getDocumentationComment(checker).length > 0
-    if (!documented(symbol)) undocumented.push(symbol.name)
-    for (const [name, member] of [...(symbol.members ?? []), ...(symbol.exports ?? [])]) {
-      const hidden = (member.declarations ?? []).every(
-        (declaration) => ts.getCombinedModifierFlags(declaration) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)
-      )
-      const own = !hidden && member.flags & (ts.SymbolFlags.ClassMember | ts.SymbolFlags.Property)
-      if (own && !String(name).startsWith('__') && !documented(member)) undocumented.push(`${symbol.name}.${String(name)}`)
+for (const entry of ['index', 'redis']) {
+  test(`everything public is documented, and nothing internal shows: ${entry}`, (t) => {
+    const file = join(root, 'dist', `${entry}.d.ts`)
+    const program = ts.createProgram([file], { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.Node16, strict: true, noEmit: true })
+    const checker = program.getTypeChecker()
+    const source = program.getSourceFile(file)
+    const module = source && checker.getSymbolAtLocation(source)
+    t.truthy(module)
+    const undocumented: string[] = []
+    for (const exported of module ? checker.getExportsOfModule(module) : []) {
+      const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported
+      const documented = (member: ts.Symbol) => member.getDocumentationComment(checker).length > 0
+      if (!documented(symbol)) undocumented.push(symbol.name)
+      for (const [name, member] of [...(symbol.members ?? []), ...(symbol.exports ?? [])]) {
+        const hidden = (member.declarations ?? []).every(
+          (declaration) => ts.getCombinedModifierFlags(declaration) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)
+        )
+        const own = !hidden && member.flags & (ts.SymbolFlags.ClassMember | ts.SymbolFlags.Property)
+        if (own && !String(name).startsWith('__') && !documented(member)) undocumented.push(`${symbol.name}.${String(name)}`)
+      }
     }
-  }
-  t.deepEqual(undocumented, [])
-})
+    t.deepEqual(undocumented, [])
+  })
+}
 
 test('the types of the package compile for programs that check everything', (t) => {
   const options: ts.CompilerOptions = {
@@ -166,7 +182,7 @@ test('the types of the package compile for programs that check everything', (t) 
     skipLibCheck: false,
     noEmit: true,
   }
-  for (const entry of ['index.d.ts', 'index.d.mts']) {
+  for (const entry of ['index.d.ts', 'index.d.mts', 'redis.d.ts', 'redis.d.mts']) {
     const file = join(root, 'dist', entry)
     const program = ts.createProgram([file], options)
     const diagnostics = ts

@@ -85,8 +85,8 @@ const PARTS = {
     build: buildNative,
   },
   dist: {
-    inputs: () => fingerprint(filesIn(['index.ts', 'src', 'tsconfig.json', BUILD_SCRIPT]), manifest().devDependencies.typescript),
-    outputs: () => existsSync(join(root, 'dist/index.mjs')) && fingerprint(filesIn(['dist'])),
+    inputs: () => fingerprint(filesIn(['index.ts', 'redis.ts', 'src', 'tsconfig.json', BUILD_SCRIPT]), manifest().devDependencies.typescript),
+    outputs: () => ENTRIES.every((entry) => existsSync(join(root, `dist/${entry}.mjs`))) && fingerprint(filesIn(['dist'])),
     begin: () => 'compiling the TypeScript',
     build: buildDist,
   },
@@ -108,15 +108,20 @@ function buildNative({ debug }) {
   run(local('napi'), ['build', ...profile, ...places, ...names], { doing: 'compiling the engine', live: true })
 }
 
+/** What `exports` in package.json offers: `memlane` and `memlane/redis`. */
+const ENTRIES = ['index', 'redis']
+
 function buildDist() {
-  compile('tsconfig.json', 'dist', ['index.mjs', 'index.d.mts'])
-  // A process of its own: an addon that does not load must fail this build, not end it.
-  const print = 'process.stdout.write(JSON.stringify(Object.keys(require("./dist/index.js"))))'
-  const names = JSON.parse(run(process.execPath, ['-e', print], { doing: 'loading the addon' }))
-  // One implementation for both module systems, so that an endpoint made by one is an instance of the other's class.
-  const esm = `import memlane from './index.js'\n\nexport const { ${names.sort().join(', ')} } = memlane\n`
-  writeFileSync(join(root, 'dist/index.mjs'), esm)
-  writeFileSync(join(root, 'dist/index.d.mts'), "export * from './index.js'\n")
+  compile('tsconfig.json', 'dist', ENTRIES.flatMap((entry) => [`${entry}.mjs`, `${entry}.d.mts`]))
+  for (const entry of ENTRIES) {
+    // A process of its own: an addon that does not load must fail this build, not end it.
+    const print = `process.stdout.write(JSON.stringify(Object.keys(require("./dist/${entry}.js"))))`
+    const names = JSON.parse(run(process.execPath, ['-e', print], { doing: 'loading the addon' }))
+    // One implementation for both module systems, so that an endpoint made by one is an instance of the other's class.
+    const esm = `import memlane from './${entry}.js'\n\nexport const { ${names.sort().join(', ')} } = memlane\n`
+    writeFileSync(join(root, `dist/${entry}.mjs`), esm)
+    writeFileSync(join(root, `dist/${entry}.d.mts`), `export * from './${entry}.js'\n`)
+  }
 }
 
 /** Compiles a TypeScript project and removes what an earlier compilation left behind; a deleted test must not go on running. */

@@ -40,8 +40,11 @@ function platformOf(triple) {
 
 function checkManifest(path, manifest, main) {
   for (const script of INSTALL_SCRIPTS) expect(!manifest.scripts?.[script], `${path} runs a script on install: ${script}`)
-  for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundleDependencies']) {
+  for (const kind of ['dependencies', 'optionalDependencies', 'bundleDependencies']) {
     same(Object.keys(manifest[kind] ?? {}), [], `${kind} of ${path}`)
+  }
+  for (const peer of Object.keys(manifest.peerDependencies ?? {})) {
+    expect(manifest.peerDependenciesMeta?.[peer]?.optional === true, `${path} makes everybody install ${peer}`)
   }
   for (const field of ['version', 'license', 'engines', 'author']) same(manifest[field], main[field], `${field} of ${path}`)
 }
@@ -84,7 +87,10 @@ function pack(folder, destination) {
   return { tarball: join(destination, packed.filename), files: packed.files.map(({ path }) => path).sort() }
 }
 
-const markdownIn = (folder) => readdirSync(join(root, folder)).filter((file) => file.endsWith('.md')).map((file) => `${folder}/${file}`)
+const markdownIn = (folder) =>
+  readdirSync(join(root, folder), { recursive: true })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `${folder}/${file}`)
 
 function checkMainContent(files) {
   // What the README links to comes with it: who installed the package has the error table at hand.
@@ -92,8 +98,10 @@ function checkMainContent(files) {
   const fixed = [...documents, ...LICENSES, 'native.d.ts', 'native.js', 'package.json']
   const outside = files.filter((file) => !file.startsWith('dist/'))
   same(outside, fixed.sort(), 'the main package outside dist/')
-  for (const file of ['index.js', 'index.d.ts', 'index.mjs', 'index.d.mts']) expect(files.includes(`dist/${file}`), `dist/${file} is not packed`)
-  const foreign = files.filter((file) => file.startsWith('dist/') && !/^dist\/(index\.(js|mjs|d\.ts|d\.mts)|src\/[\w/-]+\.(js|d\.ts))$/.test(file))
+  for (const entry of ['index', 'redis']) {
+    for (const kind of ['js', 'd.ts', 'mjs', 'd.mts']) expect(files.includes(`dist/${entry}.${kind}`), `dist/${entry}.${kind} is not packed`)
+  }
+  const foreign = files.filter((file) => file.startsWith('dist/') && !/^dist\/((index|redis)\.(js|mjs|d\.ts|d\.mts)|src\/[\w/-]+\.(js|d\.ts))$/.test(file))
   same(foreign, [], 'what else is packed from dist/')
 }
 
@@ -124,14 +132,26 @@ const listening = TcpEndpoint.listen({ host: '127.0.0.1', port: 0 })
 listening.then((endpoint) => endpoint.close())`,
   'both.mjs': `import { createRequire } from 'node:module'
 import * as esm from 'memlane'
-const cjs = createRequire(import.meta.url)('memlane')
-for (const name of Object.keys(cjs)) if (esm[name] !== cjs[name]) throw new Error(name + ' differs between import and require')`,
+import * as redis from 'memlane/redis'
+const require = createRequire(import.meta.url)
+const pairs = [[require('memlane'), esm], [require('memlane/redis'), redis]]
+for (const [cjs, esm] of pairs) {
+  for (const name of Object.keys(cjs)) if (esm[name] !== cjs[name]) throw new Error(name + ' differs between import and require')
+}`,
+  'redis.mjs': `import { RedisDirectory } from 'memlane/redis'
+const stored = new Map()
+const directory = new RedisDirectory({ call: async (command, key) => (command === 'GET' ? (stored.get(key) ?? null) : 'OK') })
+if ((await directory.lookup('x')) !== undefined) throw new Error('a name that nobody has was found')`,
 }
 
-const TYPED_USE = `import { TcpEndpoint } from 'memlane'
+const TYPED_USE = `import { TcpEndpoint, type Directory } from 'memlane'
+import { RedisDirectory } from 'memlane/redis'
 export const port: Promise<number> = TcpEndpoint.listen({ host: '127.0.0.1', port: 0 }).then((endpoint) => endpoint.port)
 // @ts-expect-error a port is a number: this fails to compile if the package's types resolve to any
 void TcpEndpoint.listen({ port: 'any' })
+export const directory: Directory = new RedisDirectory({ sendCommand: async (args: string[]) => args.length })
+// @ts-expect-error this is no client of Redis
+void new RedisDirectory({ query: () => undefined })
 `
 
 const TYPED_CONFIG = {

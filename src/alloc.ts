@@ -1,4 +1,4 @@
-import { checkKeys, checkName, integer, valueError, type Integer } from './arguments.js'
+import { byteCount, checkKeys, checkName, valueError, type Integer } from './arguments.js'
 import { attached } from './completions.js'
 import { fromFailure } from './errors.js'
 import { ACCESS } from './info.js'
@@ -27,7 +27,7 @@ export function alloc(
   const given = isTensor ? size : options
   checkKeys(given, isTensor ? ['dtype', 'shape', 'access'] : ['access'])
   const tensor = isTensor ? checkTensor(size.dtype, size.shape) : undefined
-  const length = tensor?.length ?? integer(size, 'length', 1)
+  const length = tensor?.length ?? byteCount(size, 'length', 1)
   const access = checkAccess(given?.access, 'none')
   const shape = tensor === undefined ? undefined : [...tensor.shape]
   const made = native.alloc(attached(), endpoint.use(), name, length, access, tensor?.dtype, shape)

@@ -1,8 +1,9 @@
 import { typeError } from './arguments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
+import { MemlaneError } from './errors.js'
 import { begin, fulfil } from './future.js'
-import { checkInfo, parseUrl } from './info.js'
+import { checkInfo, describedInfo, parseUrl } from './info.js'
 import type { Lifetime } from './lifetime.js'
 import { native, type Failure, type Figures } from './native.js'
 import { Call, nothing, Operation } from './operation.js'
@@ -17,10 +18,15 @@ export interface Target {
   port: number
   wire: Wire
   regions: Map<string, RegionInfo>
+  /** Which start of an endpoint has to answer; any when undefined. */
+  instance?: string | undefined
 }
 
-/** The target that a URL, an endpoint info or its JSON says. `wire` overrules what the info says. */
-export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefined): Target {
+/**
+ * The target that a URL, an endpoint info or its JSON says. `wire` overrules what the info says. `exact` wants the endpoint of
+ * the info, and not what may have come up at its address since.
+ */
+export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefined, exact = false): Target {
   const text = target instanceof URL ? target.href : target
   if (typeof text === 'string' && !text.trimStart().startsWith('{')) {
     return { ...parseUrl(text), wire: wire ?? 'native', regions: new Map() }
@@ -29,7 +35,26 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
     throw typeError('target', 'a URL, an endpoint info, its JSON, or { name }', text)
   }
   const info = checkInfo(text)
-  return { host: info.host, port: info.port, wire: wire ?? (info.native ? 'native' : 'legacy'), regions: info.regions }
+  return {
+    host: info.host,
+    port: info.port,
+    wire: wire ?? (info.native ? 'native' : 'legacy'),
+    regions: info.regions,
+    instance: exact ? info.instance : undefined,
+  }
+}
+
+/** Refuses a peer that is another start of an endpoint than the one that was wanted. */
+function checkInstance(host: string, port: number, instance: string, text: string): void {
+  const peer = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  if (describedInfo(text, peer).instance === instance) return
+  throw new MemlaneError(`connect to ${peer}: another endpoint answers there than the one that was announced`, {
+    code: 'ERR_CONNECT',
+    origin: 'transport',
+    retryable: true,
+    peer,
+    operation: 'connect',
+  })
 }
 
 /** What is told of a connect. */
@@ -66,9 +91,10 @@ export class Connect extends Operation<Peer> {
   }
 
   protected override succeeded(op: number): void {
-    const { host, port, wire, regions } = this.#target
+    const { host, port, wire, regions, instance } = this.#target
     const text = wire === 'native' ? native.detail(attached(), op).text : undefined
     try {
+      if (instance !== undefined && text !== undefined) checkInstance(host, port, instance, text)
       fulfil(this, makePeer(this.#handle, this.#owner, this.#figures as Figures, host, port, wire, regions, text, this.#peers))
     } catch (error) {
       this.#drop()

@@ -1,3 +1,4 @@
+import { announce } from './announcing.js'
 import {
   byteCount,
   bytesOf,
@@ -5,6 +6,7 @@ import {
   checkBoolean,
   checkHost,
   checkKeys,
+  checkName,
   checkRange,
   checkSignal,
   checkTag,
@@ -21,8 +23,9 @@ import { alloc } from './alloc.js'
 import { attached } from './completions.js'
 import { Connect, connecting, parseTarget } from './connect.js'
 import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
+import { checkDirectory, lostNameError, type Announcement, type Directory, type NamedTarget } from './directory.js'
 import { abortedError } from './errors.js'
-import { EndpointEmitter } from './events.js'
+import { emitError, EndpointEmitter } from './events.js'
 import { follow, type TransferFuture } from './future.js'
 import { parseAdvertised } from './info.js'
 import type { Lifetime } from './lifetime.js'
@@ -31,6 +34,7 @@ import { mapFile } from './map-file.js'
 import { MessageStream } from './message-stream.js'
 import { ANY_TAG, receiving, RegionReceive, ViewReceive } from './messages.js'
 import { metricsOf } from './metrics.js'
+import { nameOf, NamedConnect } from './named-connect.js'
 import { native, type Figures } from './native.js'
 import { Call, Settled } from './operation.js'
 import type {
@@ -49,6 +53,7 @@ import type {
 } from './options.js'
 import type { Peer } from './peer.js'
 import { Peers } from './peers.js'
+import { processDirectory } from './process-directory.js'
 import { checkStorable, MemoryRegion } from './region.js'
 import { statsOf, type EndpointStats } from './stats.js'
 
@@ -70,11 +75,14 @@ export class TcpEndpoint extends EndpointEmitter {
   readonly #context: TcpContext | undefined
   readonly #peers = new Peers()
   readonly #figures: Figures
+  readonly #directory: Directory
+  #announcement: Announcement | undefined = undefined
 
-  private constructor(lifetime: Lifetime, context: TcpContext | undefined) {
+  private constructor(lifetime: Lifetime, context: TcpContext | undefined, directory: Directory) {
     super(lifetime)
     this.#lifetime = lifetime
     this.#context = context
+    this.#directory = directory
     this.#figures = native.endpointFigures(attached(), lifetime.use()) as Figures
     const { host, port } = native.address(attached(), lifetime.use()) as { host: string; port: number }
     this.#host = host
@@ -86,14 +94,17 @@ export class TcpEndpoint extends EndpointEmitter {
    *
    * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
    *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
-   *   with `ERR_CLOSED` when the context was closed meanwhile.
+   *   with `ERR_DIRECTORY` or `ERR_TIMEOUT` when it cannot be announced under its `name`, with `ERR_CLOSED` when the context
+   *   was closed meanwhile.
    */
   static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
-    checkKeys(options, ['host', 'port', 'context', 'localAddress', 'advertise', ...limitNames()])
+    checkKeys(options, ['host', 'port', 'context', 'localAddress', 'advertise', 'name', 'directory', ...limitNames()])
     const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
     const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
     const localAddress = options.localAddress === undefined ? undefined : checkAddress(options.localAddress, 'localAddress')
     const advertised = options.advertise === undefined ? undefined : parseAdvertised(options.advertise)
+    const name = options.name === undefined ? undefined : checkName(options.name)
+    const directory = options.directory === undefined ? processDirectory : checkDirectory(options.directory)
     const limits = checkLimits(options)
     const { context } = options
     if (context !== undefined) checkContext(context, limits)
@@ -103,13 +114,23 @@ export class TcpEndpoint extends EndpointEmitter {
     if (advertised !== undefined) native.advertise(attached(), handle, advertised.host, advertised.port)
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
-      () => new TcpEndpoint(lifetime, context),
+      () => new TcpEndpoint(lifetime, context, directory),
       { operation: 'listen' }
     )
-    return listening.wait().catch(async (error: unknown) => {
+    const announced = listening.then(async (endpoint) => {
+      if (name !== undefined) await endpoint.#announce(name)
+      return endpoint
+    })
+    return announced.catch(async (error: unknown) => {
       await endEndpoint(lifetime, context, undefined, 'untold')
       throw error
     })
+  }
+
+  async #announce(name: string): Promise<void> {
+    const announcement = await announce(this.#lifetime, this.#directory, name, this.endpointInfo())
+    this.#announcement = announcement
+    void announcement.lost.then(() => emitError(this, lostNameError(name)))
   }
 
   /** The address that it listens on. */
@@ -125,6 +146,11 @@ export class TcpEndpoint extends EndpointEmitter {
   /** Whether {@link close} was called. */
   get closed(): boolean {
     return this.#lifetime.closed
+  }
+
+  /** The announcement of the `name` that it was made with. */
+  get announcement(): Announcement | undefined {
+    return this.#announcement
   }
 
   /**
@@ -178,21 +204,29 @@ export class TcpEndpoint extends EndpointEmitter {
    * The peer at `target`, once it has answered: native peers with their regions, legacy peers with a connection.
    *
    * @param target `tcp://host:port`, `tcp://[v6]:port`, or what the peer's `endpointInfo()` gave (or its JSON). An info
-   *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire.
+   *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire. `{ name }` is whoever announces that
+   *   name in the endpoint's directory: waited for, within the one deadline, if nobody does yet or nobody answers behind it.
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
    *   than 1 MiB, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
-   *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name
+   *   when the directory cannot be asked. `waitSync` of a connect to a name throws a `TypeError`: the answer needs the event loop.
    */
-  connect(target: string | URL | PeerInfo, options: ConnectOptions = {}): TransferFuture<Peer> {
+  connect(target: string | URL | PeerInfo | NamedTarget, options: ConnectOptions = {}): TransferFuture<Peer> {
     checkKeys(options, ['timeoutMs', 'signal', 'wire'])
     const { wire } = options
     if (wire !== undefined && !WIRES.includes(wire)) throw valueError(`wire must be one of ${WIRES.join(', ')}`)
     const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
-    const checked = parseTarget(target, wire)
+    const name = nameOf(target)
+    const checked = name === undefined ? parseTarget(target as PeerInfo, wire) : undefined
     this.#lifetime.use()
-    if (signal?.aborted === true) return Settled.failed(abortedError('connect', signal.reason), connecting(checked))
-    const connect = new Connect(this.#lifetime, this.#peers, checked, timeoutMs)
+    if (signal?.aborted === true) {
+      return Settled.failed(abortedError('connect', signal.reason), checked === undefined ? { operation: 'connect' } : connecting(checked))
+    }
+    const connect =
+      checked === undefined
+        ? new NamedConnect(this.#lifetime, this.#peers, this.#directory, name as string, wire, timeoutMs)
+        : new Connect(this.#lifetime, this.#peers, checked, timeoutMs)
     if (signal !== undefined) follow(connect, signal)
     return connect
   }

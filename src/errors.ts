@@ -23,8 +23,8 @@ export const ENGINE_ERROR_CODES = [
   'ERR_INTERNAL',
 ] as const
 
-/** Every code that a {@link MemlaneError} carries; the last three arise on this side of the engine. */
-export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_TENSOR', 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING'] as const
+/** Every code that a {@link MemlaneError} carries; the last four arise on this side of the engine. */
+export const ERROR_CODES = [...ENGINE_ERROR_CODES, 'ERR_TENSOR', 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING', 'ERR_DIRECTORY'] as const
 
 /** The code of a {@link MemlaneError}. docs/errors.md says for each what happened and what to do. */
 export type ErrorCode = (typeof ERROR_CODES)[number]
@@ -85,6 +85,7 @@ export class MemlaneError extends Error {
   /** Index of the entry that failed, the first to do so, where the operation was a batch and its failure one entry's. */
   declare readonly entry?: number
 
+  /** An error with the fields of `init`, for tests and for programs that pass failures on. */
   constructor(message: string, init: MemlaneErrorInit) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause })
     this.code = init.code

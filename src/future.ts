@@ -177,15 +177,20 @@ export abstract class TransferFuture<T> implements Promise<T> {
   }
 
   /**
-   * The result, by blocking this thread until it is there; `null` when `seconds` passed first. It goes on then.
+   * The result, by blocking this thread until it is there.
    *
    * Meant for worker threads: nothing else runs on this thread meanwhile. It sleeps on a notification and uses no
    * processor time.
    *
-   * @param seconds 0 to 2,147,483, fractions allowed; for ever when left out
    * @throws what the operation failed with
    */
   waitSync(): T
+  /**
+   * The result, by blocking this thread until it is there; `null` when `seconds` passed first. It goes on then.
+   *
+   * @param seconds 0 to 2,147,483, fractions allowed
+   * @throws what the operation failed with
+   */
   waitSync(seconds: number): T | null
   waitSync(seconds?: number): T | null {
     const deadline = seconds === undefined ? Infinity : performance.now() + checkSeconds(seconds)

@@ -124,6 +124,12 @@ export function checkInfo(value: PeerInfo | string): CheckedInfo {
   })
 }
 
+/** The info that a text is, checked. */
+export function parseInfo(text: string): PeerInfo {
+  checkInfo(text)
+  return JSON.parse(text) as PeerInfo
+}
+
 /** What a peer said about itself: its regions, and which start of an endpoint it is. */
 export function describedInfo(text: string, peer: string): Pick<CheckedInfo, 'regions' | 'instance'> {
   return blamed(`${peer} described itself wrongly`, 'describe', peer, () => {

@@ -5,6 +5,7 @@ export class Lifetime {
   readonly #handle: number
   readonly #what: string
   readonly #owner: Lifetime | undefined
+  readonly #jobs = new Set<() => Promise<void> | void>()
   #closing: Promise<void> | undefined = undefined
 
   constructor(handle: number, what: string, owner?: Lifetime) {
@@ -30,12 +31,25 @@ export class Lifetime {
 
   /** Closes once: `close` runs at the first call, and not at all when the owner closed before. */
   end(close: (handle: number) => Promise<void>): Promise<void> {
-    this.#closing ??= this.#owner?.ending() ?? close(this.#handle)
+    this.#closing ??= this.#owner?.ending() ?? (this.#jobs.size === 0 ? close(this.#handle) : this.#endAfterJobs(close))
     return this.#closing
+  }
+
+  /** Runs `job` before anything else when it ends, which waits for it; a job does not fail. The result takes that back. */
+  first(job: () => Promise<void> | void): () => void {
+    this.#jobs.add(job)
+    return () => this.#jobs.delete(job)
   }
 
   /** The close under way or over, if there is one. */
   ending(): Promise<void> | undefined {
     return this.#closing
+  }
+
+  async #endAfterJobs(close: (handle: number) => Promise<void>): Promise<void> {
+    // Not in the stack of `end`: a job that comes back to it finds it closing.
+    await undefined
+    await Promise.all([...this.#jobs].map((job) => job()))
+    await close(this.#handle)
   }
 }

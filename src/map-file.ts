@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { getSystemErrorName } from 'node:util'
-import { checkBoolean, checkKeys, checkName, checkSignal, integer, typeError, valueError } from './arguments.js'
+import { byteCount, checkBoolean, checkKeys, checkName, checkSignal, typeError, valueError } from './arguments.js'
 import { checkAccess } from './alloc.js'
 import { attached } from './completions.js'
 import { abortedError, closedError, fromFailure, MemlaneError } from './errors.js'
@@ -46,11 +46,11 @@ export function mapFile(
   const path = checkPath(givenPath)
   checkKeys(options, ['access', 'offset', 'length', 'dtype', 'shape', 'unsafeBuffer', 'signal'])
   const access = checkAccess(options.access, 'read')
-  const offset = options.offset === undefined ? 0 : integer(options.offset, 'offset')
+  const offset = options.offset === undefined ? 0 : byteCount(options.offset, 'offset')
   const isTensor = options.dtype !== undefined || options.shape !== undefined
   const tensor = isTensor ? checkTensor(options.dtype, options.shape) : undefined
   if (isTensor && options.length !== undefined) throw valueError('length follows from dtype and shape: leave it out')
-  const length = tensor?.length ?? (options.length === undefined ? REST : integer(options.length, 'length', 1))
+  const length = tensor?.length ?? (options.length === undefined ? REST : byteCount(options.length, 'length', 1))
   const unsafeBuffer = options.unsafeBuffer !== undefined && checkBoolean(options.unsafeBuffer, 'unsafeBuffer')
   const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
   endpoint.use()

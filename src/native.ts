@@ -214,6 +214,12 @@ export interface Native {
   /** Four numbers an entry: region (below 0 the memory staged under `op`), offset in it, remote address, length. */
   transferList(at: number, op: number, peer: number, opcode: number, entries: Float64Array, timeoutMs: number): void
 
+  /** The number of the announcement. */
+  announce(at: number, name: string, text: string): number
+  isAnnounced(at: number, announcement: number): boolean
+  withdraw(at: number, announcement: number): void
+  lookup(name: string): string | null
+
   take(at: number, op: number): ArrayBuffer
   takeInto(at: number, op: number, view: Uint8Array): number
   discard(at: number, op: number): void

@@ -1,5 +1,6 @@
 import type { Bytes, Integer } from './arguments.js'
 import type { TcpContext } from './context.js'
+import type { Directory } from './directory.js'
 import type { Peer } from './peer.js'
 import type { MemoryRegion } from './region.js'
 import type { DType, TensorData } from './tensor.js'
@@ -81,6 +82,13 @@ export interface ListenOptions extends Limits {
    * the info has the one that it listens on. `endpoint.host` and `endpoint.port` stay what they are. Default: neither.
    */
   advertise?: string
+  /**
+   * Announces the endpoint under this name from when it listens to when it closes; whoever had the name loses it. 1 to 255
+   * bytes of UTF-8, no NUL, no lone surrogates. Default: it is not announced.
+   */
+  name?: string
+  /** Where names are announced and looked up. Default: `processDirectory`, the process's own. */
+  directory?: Directory
 }
 
 /** Options of the `close` of endpoints, contexts and regions. */
@@ -333,7 +341,12 @@ export interface EndpointInfo {
   /** Regions by name. */
   mr_info: Record<string, RegionInfo>
   /** The wire's version, and a number that is another one after each start. */
-  memlane: { version: number; instance: string }
+  memlane: {
+    /** The version of the wire: 1. */
+    version: number
+    /** 32 hex digits, others after each start. */
+    instance: string
+  }
 }
 
 /** The endpoint info of a peer, ours or foreign. */
@@ -343,7 +356,7 @@ export interface PeerInfo {
   /** A TCP port, 1 to 65,535. */
   port: number
   /** Regions by name. A native peer is asked for the present ones; a legacy peer has these. */
-  mr_info?: Readonly<Record<string, { addr: number; length: number }>>
+  mr_info?: Readonly<Record<string, Pick<RegionInfo, 'addr' | 'length'>>>
   /** There when the peer speaks the native wire. */
   memlane?: unknown
 }

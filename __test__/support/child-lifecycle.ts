@@ -38,6 +38,20 @@ const programs: Record<string, () => Promise<void>> = {
     process.on('exit', () => console.log('idle', target.closed))
   },
 
+  /** A name that is renewed, and nothing to do. */
+  async named() {
+    await TcpEndpoint.listen({ name: 'x' })
+    process.on('exit', () => console.log('idle'))
+  },
+
+  /** A connect to a name is all that holds it: the directory does not answer, and has nothing that would. */
+  async waiting() {
+    const lookup = () => new Promise<undefined>(() => undefined)
+    const endpoint = await TcpEndpoint.listen({ directory: { announce: () => Promise.reject(new Error('unused')), lookup } })
+    const connecting = endpoint.connect({ name: 'x' }, { timeoutMs: 300 })
+    await connecting.wait().catch((error: { code: string }) => console.log(error.code))
+  },
+
   /** A receive is all that holds it. */
   async pending() {
     const endpoint = await TcpEndpoint.listen()

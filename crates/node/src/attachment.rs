@@ -2,6 +2,7 @@
 
 use crate::{
     completion::CompletionQueue,
+    directory,
     error::{Failure, failure_of},
     handles::Handles,
     names::Names,
@@ -43,6 +44,8 @@ pub(crate) struct Attachment {
     pub(crate) peers: Handles<Connected>,
     pub(crate) contexts: Handles<Context>,
     pub(crate) events: Handles<Arc<Events>>,
+    /// Names in the process's own directory, by the numbers of their announcements.
+    pub(crate) announced: HashMap<u64, String>,
 }
 
 /// A peer with the endpoint that it belongs to, and the issuer of its operations.
@@ -106,6 +109,9 @@ impl Attachment {
     /// Ends everything; nobody waits for it, because nobody is there any more.
     fn abandon(self) {
         self.queue.detach();
+        for (number, name) in &self.announced {
+            directory::forget(name, *number);
+        }
         for endpoint in self.endpoints.iter() {
             endpoint.close(channel::ticket("close").0);
         }
@@ -147,6 +153,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
         peers: Handles::new(),
         contexts: Handles::new(),
         events: Handles::new(),
+        announced: HashMap::new(),
     };
     let id = ATTACHMENTS.with_borrow_mut(|attachments| attachments.insert(attachment)) as u32;
     // Hooks run in reverse order: this one comes before that of the threadsafe function, which was made first.

@@ -12,6 +12,7 @@
 mod attachment;
 mod completion;
 mod context;
+mod directory;
 mod endpoint;
 mod error;
 mod events;
