@@ -60,4 +60,4 @@ export type {
   PeerStats,
   RegionStats,
 } from './src/stats.js'
-export type { DType, HalfArray, Tensor, TensorArrays, TensorData } from './src/tensor.js'
+export type { DType, HalfArray, Tensor, TensorArrays, TensorData, TensorOf } from './src/tensor.js'

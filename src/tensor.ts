@@ -45,7 +45,17 @@ export type DType = keyof TensorArrays
 export type TensorData = TensorArrays[DType]
 
 /** A tensor in memory: `dtype` says which array `data` is, `shape` how its elements lie, the last dimension closest. */
-export type Tensor = { [D in DType]: { dtype: D; shape: readonly number[]; data: TensorArrays[D] } }[DType]
+export type Tensor = { [D in DType]: TensorOf<D> }[DType]
+
+/** A tensor of one element type. */
+export interface TensorOf<D extends DType> {
+  /** The type of its elements. */
+  dtype: D
+  /** Elements by dimension; none for a single number. */
+  shape: readonly number[]
+  /** The elements, row by row. */
+  data: TensorArrays[D]
+}
 
 type ArrayOf = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TensorData & ArrayBufferView
 

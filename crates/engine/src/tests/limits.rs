@@ -98,7 +98,7 @@ async fn a_lane_whose_peer_moves_no_byte_ends_with_the_progress_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_session_keeps_the_time_of_what_it_waits_for() {
     let limits = Limits::default();
-    let header = Header::new(Opcode::Send, 100, 0).encode();
+    let write = Header::new(Opcode::Write, 100, 0).encode();
     // Ten seconds more than an initiator's, which is the one to close.
     let idle = millis(limits.idle_timeout) + Duration::from_secs(10);
     let complete = Header::new(Opcode::Send, 0, 0).encode();
@@ -106,14 +106,14 @@ async fn a_session_keeps_the_time_of_what_it_waits_for() {
         ("half a magic", b"meml".to_vec(), millis(limits.handshake_timeout), 1, 0),
         (
             "a request and half a header",
-            [&complete[..], &header[..9]].concat(),
+            [&complete[..], &write[..9]].concat(),
             millis(limits.header_timeout),
             1,
             0,
         ),
         (
-            "a header and half a body",
-            [&header[..], &[1; 50]].concat(),
+            "a refused write and half of its body",
+            [&write[..], &[1; 50]].concat(),
             millis(limits.progress_timeout),
             1,
             0,
