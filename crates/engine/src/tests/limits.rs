@@ -13,7 +13,7 @@ use crate::{
     lane::{Command, Dialler, Lane, LaneParts},
     mailbox::Mailbox,
     op::{Operation, Request, channel},
-    region::span::Span,
+    region::{Access, span::Span},
     roster::Destined,
     session::Session,
     stats::Counted,
@@ -37,9 +37,15 @@ fn kept(began: Instant, limit: Duration) {
     );
 }
 
-/// A session whose peer says these bytes and then nothing; resolves when the session has ended.
-async fn session_after(bytes: Vec<u8>) -> Arc<Target> {
+/// A target with a region of 100 bytes, and where that begins.
+fn target_with_region() -> (Arc<Target>, u64) {
     let target = Target::new(Arc::default()).unwrap();
+    let region = target.registry.alloc("kv", 100, Access::WRITE).unwrap();
+    (target, region.address())
+}
+
+/// A session whose peer says these bytes and then nothing; resolves when the session has ended.
+async fn session_after(target: Arc<Target>, bytes: Vec<u8>) -> Arc<Target> {
     let (near, far) = pipe(Behaviour::default(), Behaviour::default());
     let admission = target.admit("127.0.0.1:9".parse().unwrap()).unwrap();
     let session = tokio::spawn(Session::new(far, Arc::clone(&target), admission, "127.0.0.1:9".into()));
@@ -98,7 +104,8 @@ async fn a_lane_whose_peer_moves_no_byte_ends_with_the_progress_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_session_keeps_the_time_of_what_it_waits_for() {
     let limits = Limits::default();
-    let write = Header::new(Opcode::Write, 100, 0).encode();
+    let (target, address) = target_with_region();
+    let write = Header::new(Opcode::Write, 100, address).encode();
     // Ten seconds more than an initiator's, which is the one to close.
     let idle = millis(limits.idle_timeout) + Duration::from_secs(10);
     let complete = Header::new(Opcode::Send, 0, 0).encode();
@@ -112,7 +119,7 @@ async fn a_session_keeps_the_time_of_what_it_waits_for() {
             0,
         ),
         (
-            "a refused write and half of its body",
+            "a write and half of its body",
             [&write[..], &[1; 50]].concat(),
             millis(limits.progress_timeout),
             1,
@@ -122,7 +129,8 @@ async fn a_session_keeps_the_time_of_what_it_waits_for() {
     ];
     for (what, bytes, limit, timed_out, evicted) in cases {
         let began = Instant::now();
-        let target = session_after(bytes).await;
+        let before = target.stats.totals();
+        let target = session_after(Arc::clone(&target), bytes).await;
         let took = began.elapsed();
         assert!(
             took >= limit && took <= limit + Duration::from_secs(1),
@@ -131,8 +139,8 @@ async fn a_session_keeps_the_time_of_what_it_waits_for() {
         let totals = target.stats.totals();
         assert_eq!(
             (
-                totals.operations.timed_out,
-                totals.connections.evicted,
+                totals.operations.timed_out - before.operations.timed_out,
+                totals.connections.evicted - before.connections.evicted,
                 totals.connections.open
             ),
             (timed_out, evicted, 0),
