@@ -173,6 +173,10 @@ impl<T: Transport> Lane<T> {
         for mut slot in self.inflight.take_all().chain(incoming.into_slot()) {
             abandon(&mut slot, error.clone());
         }
+        if let Some(lost) = self.lost.take().filter(|_| error.kind() == ErrorKind::Connect) {
+            // The connection that they were handed to was there, and ended: that nobody answers now only follows from it.
+            self.queue.fail_repeated(&lost);
+        }
         self.queue.give_up(&GiveUp::All(error));
         // In this order: whoever finds the mailbox closed opens another lane for what it has queued; what was queued
         // before that is ended here, if nobody else is there to take it.

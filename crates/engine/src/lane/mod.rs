@@ -123,6 +123,8 @@ pub(crate) struct Lane<T: Transport> {
     incoming: Incoming,
     /// Sending failed; what the peer said before that is still read.
     send_error: Option<Error>,
+    /// What ended the connection before, while another one is being made for what is left.
+    lost: Option<Error>,
     began: Instant,
     moved: Instant,
     /// No deadline of an operation is earlier than this.
@@ -182,6 +184,7 @@ impl<T: Transport> Lane<T> {
             tx: SendQueue::default(),
             incoming: Incoming::first(mode),
             send_error: None,
+            lost: None,
             began: now,
             moved: now,
             earliest: None,
@@ -249,6 +252,7 @@ impl<T: Transport> Lane<T> {
         if let Some(attempt) = self.attempt.take() {
             attempt.succeeded();
         }
+        self.lost = None;
         debug!(peer = %self.destined.address, wire = ?self.mode, "lane open");
         self.attendance = Some(self.destined.arrived(self.mode, instance));
     }

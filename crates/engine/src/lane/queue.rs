@@ -86,6 +86,18 @@ impl Queue {
         }
     }
 
+    /// Ends with `error` what was to go by an earlier connection already.
+    pub(crate) fn fail_repeated(&mut self, error: &Error) {
+        for queue in [&mut self.pieces, &mut self.roomy] {
+            let (repeated, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(|piece| piece.repeated);
+            *queue = rest.into();
+            for piece in repeated {
+                drop(piece.span);
+                piece.waiter.end(Err(error.clone()));
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.roomy.is_empty()
     }

@@ -39,6 +39,7 @@ impl<T: Transport> Lane<T> {
         self.incoming = Incoming::first(self.mode);
         (self.rx, self.tx) = (RecvBuffer::default(), SendQueue::default());
         self.send_error = None;
+        self.lost = Some(error.clone());
         self.began = Instant::now();
         self.moved = self.began;
         true
