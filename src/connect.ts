@@ -46,7 +46,7 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
 
 /** Refuses a peer that is another start of an endpoint than the one that was wanted. */
 function checkInstance(host: string, port: number, instance: string, text: string): void {
-  const peer = `${host.includes(':') ? `[${host}]` : host}:${port}`
+  const peer = labelOf(host, port)
   if (describedInfo(text, peer).instance === instance) return
   throw new MemlaneError(`connect to ${peer}: another endpoint answers there than the one that was announced`, {
     code: 'ERR_CONNECT',

@@ -1,6 +1,6 @@
 //! Patience with a peer that cannot be reached: how long the lanes of a link wait before they dial again.
 
-use crate::{context::random, error::Error};
+use crate::{error::Error, random::random};
 use parking_lot::Mutex;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{

@@ -2,7 +2,7 @@
 
 use crate::{
     config::millis,
-    context::{Context, Shared},
+    context::Context,
     error::{Error, ErrorKind},
     events::{Event, Events},
     fence::{Holders, fence},
@@ -13,6 +13,7 @@ use crate::{
     recv::Posted,
     region::{Access, Region, Tensor, file::MappedFile, span::Span},
     session::Session,
+    shared::Shared,
     stats::{Counted, Stats, endpoint_report},
     target::{Admission, Target},
 };
@@ -339,7 +340,7 @@ fn not_accepting(error: &io::Error) -> Error {
 /// Gives the connection to the thread whose turn it is; it stays there.
 fn serve(stream: TcpStream, from: SocketAddr, admission: Admission, target: &Arc<Target>, context: &Shared) {
     let (target, name) = (Arc::clone(target), from.to_string().into());
-    if context.has_one_thread() {
+    if context.threads() == 1 {
         tokio::spawn(Session::new(TcpTransport::new(stream), target, admission, name));
         return;
     }

@@ -21,10 +21,12 @@ mod mailbox;
 mod notify;
 pub mod op;
 pub mod peer;
+mod random;
 mod recv;
 pub mod region;
 mod roster;
 mod session;
+mod shared;
 mod stats;
 mod target;
 

@@ -3,7 +3,6 @@
 
 use crate::{
     backoff::Backoff,
-    context::{Shared, preface},
     error::{Error, ErrorKind},
     io::{TcpTransport, dial},
     lane::{
@@ -14,7 +13,9 @@ use crate::{
     },
     mailbox::Mailbox,
     op::{Entry, Instance, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    random::preface,
     roster::Destined,
+    shared::Shared,
     stats::Stats,
 };
 use memlane_wire::{Mode, Opcode};

@@ -2,12 +2,12 @@
 
 use crate::{
     config::Limits,
-    context::{preface, random},
     error::Error,
     events::{Events, Side},
     info::endpoint_info,
     log::complain,
     mailbox::Mailbox,
+    random::{preface, random},
     recv::{Event, Receives},
     region::Registry,
     roster::Roster,

@@ -7,10 +7,11 @@ use crate::{
 use memlane_engine::{
     Mode,
     events::{Event, Parting, Presence},
+    instance_text,
     log::start,
 };
 use napi_derive::napi;
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 /// One event: which of the fields there are says what it is.
 #[napi(object)]
@@ -99,18 +100,10 @@ fn presence(who: &Presence, why: Option<Parting>) -> EventRecord {
         address: Some(who.address.to_string()),
         wire: Some(wire.to_owned()),
         direction: Some(who.side.name().to_owned()),
-        instance: who.instance.as_ref().map(hex),
+        instance: who.instance.as_ref().map(instance_text),
         reason: why.map(|why| why.name().to_owned()),
         failure: None,
     }
-}
-
-fn hex(bytes: &[u8; 16]) -> String {
-    bytes.iter().fold(String::with_capacity(32), |mut hex, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Starts the log of the process; the first call counts. What is wrong with the filter, if something is.

@@ -63,7 +63,7 @@ async fn dialled(port: u16) -> tokio::net::TcpStream {
 }
 
 fn preface() -> [u8; Preface::LEN] {
-    crate::context::preface([7; 16]).unwrap().encode()
+    crate::random::preface([7; 16]).unwrap().encode()
 }
 
 /// What a stranger does once it is connected, and the lines that come of it.
