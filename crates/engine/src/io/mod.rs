@@ -7,11 +7,13 @@ pub(crate) mod raw;
 mod recv_buffer;
 mod send_queue;
 mod tcp;
+mod timer;
 
 pub(crate) use dial::dial;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use send_queue::SendQueue;
 pub(crate) use tcp::{TcpTransport, listen};
+pub(crate) use timer::Timer;
 
 use raw::{RecvSegment, SendSegment};
 use std::{
@@ -27,7 +29,7 @@ pub(crate) const CALL_BYTES: usize = 1 << 20;
 pub(crate) const TURN_BYTES: usize = 2 << 20;
 
 /// A connection on which nothing has moved for so long gives its buffers back.
-pub(crate) const AT_REST: Duration = Duration::from_secs(1);
+const AT_REST: Duration = Duration::from_secs(1);
 
 /// A byte stream under a connection. One task polls it, for both directions.
 pub(crate) trait Transport: Send + Sync + Unpin + 'static {

@@ -5,12 +5,9 @@ use crate::{
     backoff,
     config::millis,
     error::{Error, ErrorKind},
-    io::{AT_REST, Transport},
+    io::Transport,
 };
-use std::{
-    future::Future,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 impl<T: Transport> Lane<T> {
@@ -33,33 +30,13 @@ impl<T: Transport> Lane<T> {
 
     /// Sleeps until the deadline that holds now, or acts on it when it has passed.
     pub(super) fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
-        loop {
-            let deadline = self.deadline();
-            let now = Instant::now();
-            let rest_at = self.moved + AT_REST;
-            if self.rx.can_rest() && rest_at <= now {
-                self.rx.rest();
-            }
-            if deadline <= now {
-                self.too_late(now)?;
-                // What it took or let go of may be work for the next turn.
-                cx.waker().wake_by_ref();
-                return Ok(());
-            }
-            // The timer only ever moves forward when it has fired: deadlines that move with every byte cost nothing.
-            let deadline = if self.rx.can_rest() {
-                deadline.min(rest_at)
-            } else {
-                deadline
-            };
-            if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {
-                self.sleep.as_mut().reset(deadline);
-            }
-            match self.sleep.as_mut().poll(cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(()) => {}
-            }
+        let deadline = self.deadline();
+        if let Poll::Ready(now) = self.timer.poll(deadline, self.moved, &mut self.rx, cx) {
+            self.too_late(now)?;
+            // What it took or let go of may be work for the next turn.
+            cx.waker().wake_by_ref();
         }
+        Ok(())
     }
 
     fn too_late(&mut self, now: Instant) -> Result<(), End> {

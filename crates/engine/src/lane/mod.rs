@@ -19,7 +19,7 @@ use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     events::Parting,
-    io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
+    io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
     mailbox::Mailbox,
     op::{Operation, OperationKey, Remote},
     roster::{Attendance, Destined},
@@ -37,10 +37,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, Sleep},
-};
+use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
 use write::Departure;
 
@@ -129,7 +126,7 @@ pub(crate) struct Lane<T: Transport> {
     moved: Instant,
     /// No deadline of an operation is earlier than this.
     earliest: Option<Instant>,
-    sleep: Pin<Box<Sleep>>,
+    timer: Timer,
 }
 
 /// Why a lane ends: with an error for what it still holds, or quietly because it held nothing.
@@ -188,7 +185,7 @@ impl<T: Transport> Lane<T> {
             began: now,
             moved: now,
             earliest: None,
-            sleep: Box::pin(tokio::time::sleep_until(now)),
+            timer: Timer::new(now),
         }
     }
 

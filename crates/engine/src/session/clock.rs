@@ -4,13 +4,8 @@
 //! deadline moved sleeps on.
 
 use super::{End, Fate, Phase, Session};
-use crate::{
-    config::millis,
-    events::Parting,
-    io::{AT_REST, Transport},
-};
+use crate::{config::millis, events::Parting, io::Transport};
 use std::{
-    future::Future,
     task::{Context, Poll},
     time::Duration,
 };
@@ -79,33 +74,13 @@ impl<T: Transport> Session<T> {
 
     /// Sleeps until the deadline that holds now, or acts on it when it has passed.
     pub(super) fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
-        loop {
-            let deadline = self.deadline();
-            let now = Instant::now();
-            let rest_at = self.clock.moved + AT_REST;
-            if self.rx.can_rest() && rest_at <= now {
-                self.rx.rest();
-            }
-            if deadline <= now {
-                self.too_late(now)?;
-                // What it decided is to be sent in the next turn.
-                cx.waker().wake_by_ref();
-                return Ok(());
-            }
-            // A timer that is set too early fires once for nothing; one that is set too late would be a lie.
-            let deadline = if self.rx.can_rest() {
-                deadline.min(rest_at)
-            } else {
-                deadline
-            };
-            if self.sleep.deadline() > deadline || self.sleep.is_elapsed() || self.sleep.deadline() <= now {
-                self.sleep.as_mut().reset(deadline);
-            }
-            match self.sleep.as_mut().poll(cx) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(()) => {}
-            }
+        let deadline = self.deadline();
+        if let Poll::Ready(now) = self.timer.poll(deadline, self.clock.moved, &mut self.rx, cx) {
+            self.too_late(now)?;
+            // What it decided is to be sent in the next turn.
+            cx.waker().wake_by_ref();
         }
+        Ok(())
     }
 
     fn too_late(&mut self, now: Instant) -> Result<(), End> {

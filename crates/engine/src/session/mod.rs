@@ -12,7 +12,7 @@ mod message;
 
 use crate::{
     events::Parting,
-    io::{RecvBuffer, SendQueue, TURN_BYTES, Transport},
+    io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
     mailbox::Mailbox,
     op::Instance,
     recv::{Event, MessageKey, Posted, Sender},
@@ -28,7 +28,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tracing::debug;
 
 /// One accepted connection, to be spawned; ends when the connection does.
@@ -56,7 +56,7 @@ pub(crate) struct Session<T: Transport> {
     kept: VecDeque<(u32, Instant)>,
     events: Vec<Event>,
     clock: clock::Clock,
-    sleep: Pin<Box<Sleep>>,
+    timer: Timer,
 }
 
 /// What the next received byte is.
@@ -133,7 +133,7 @@ impl<T: Transport> Session<T> {
             kept: VecDeque::new(),
             events: Vec::new(),
             clock: clock::Clock::start(now),
-            sleep: Box::pin(tokio::time::sleep_until(now)),
+            timer: Timer::new(now),
             target,
         }
     }
