@@ -3,7 +3,7 @@ import { checkBatchKeys, planOf } from './assignments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError, unsafeMemoryError } from './errors.js'
-import { begin, follow, fulfil, type TransferFuture } from './future.js'
+import { begin, followed, fulfil, type TransferFuture } from './future.js'
 import { NamedOperation } from './named.js'
 import { native } from './native.js'
 import { Settled } from './operation.js'
@@ -119,8 +119,7 @@ export function startPlan(
     return Settled.failed(abortedError(direction, signal.reason), subjectOf(remote, direction, checked))
   }
   const transfer = new ListTransfer(remote, direction, checked, timeoutMs).start()
-  if (signal !== undefined) follow(transfer, signal)
-  return transfer
+  return followed(transfer, signal)
 }
 
 /** `readBatch` and `writeBatch`. */

@@ -1,19 +1,15 @@
 import { announce } from './announcing.js'
 import {
   byteCount,
-  bytesOf,
   checkAddress,
-  checkBoolean,
   checkHost,
   checkKeys,
   checkName,
-  checkRange,
   checkSignal,
   checkTag,
   checkTimeout,
   DEFAULT_TIMEOUT_MS,
   integer,
-  part,
   typeError,
   valueError,
   type Bytes,
@@ -26,13 +22,12 @@ import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
 import { checkDirectory, lostNameError, type Announcement, type Directory, type NamedTarget } from './directory.js'
 import { abortedError } from './errors.js'
 import { emitError, EndpointEmitter } from './events.js'
-import { follow, type TransferFuture } from './future.js'
+import { followed, type TransferFuture } from './future.js'
 import { parseAdvertised } from './info.js'
 import type { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, limitNames } from './limits.js'
 import { mapFile } from './map-file.js'
 import { MessageStream } from './message-stream.js'
-import { ANY_TAG, receiving, RegionReceive, ViewReceive } from './messages.js'
 import { metricsOf } from './metrics.js'
 import { nameOf, NamedConnect } from './named-connect.js'
 import { native, type Figures } from './native.js'
@@ -54,7 +49,8 @@ import type {
 import type { Peer } from './peer.js'
 import { Peers } from './peers.js'
 import { processDirectory } from './process-directory.js'
-import { checkStorable, MemoryRegion } from './region.js'
+import { ANY_TAG, startReceive } from './receive.js'
+import type { MemoryRegion } from './region.js'
 import { statsOf, type EndpointStats } from './stats.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
@@ -227,8 +223,7 @@ export class TcpEndpoint extends EndpointEmitter {
       checked === undefined
         ? new NamedConnect(this.#lifetime, this.#peers, this.#directory, name as string, wire, timeoutMs)
         : new Connect(this.#lifetime, this.#peers, checked, timeoutMs)
-    if (signal !== undefined) follow(connect, signal)
-    return connect
+    return followed(connect, signal)
   }
 
   /**
@@ -243,30 +238,8 @@ export class TcpEndpoint extends EndpointEmitter {
    *   among them; `ERR_CLOSED`, also of `from`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_MESSAGE_SIZE` (only with `exactSize`; the message is consumed), `ERR_ABORTED`, `ERR_CLOSED`, or
    *   `ERR_UNSAFE_MEMORY` when `target` was detached meanwhile.
    */
-  recv(target: MemoryRegion | Bytes, options: ReceiveOptions = {}): TransferFuture<Received> {
-    checkKeys(options, ['tag', 'from', 'exactSize', 'offset', 'length', 'signal'])
-    const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
-    const from = this.#peers.sender(options.from)
-    const exactSize = options.exactSize !== undefined && checkBoolean(options.exactSize, 'exactSize')
-    const offset = options.offset === undefined ? 0 : byteCount(options.offset, 'offset')
-    const length = options.length === undefined ? undefined : byteCount(options.length, 'length')
-    const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
-    const endpoint = this.#lifetime.use()
-    const isRegion = target instanceof MemoryRegion
-    const view = isRegion ? undefined : part(bytesOf(target, 'target'), offset, length, 'the target')
-    const count = length ?? (isRegion ? Math.max(0, target.length - offset) : 0)
-    if (isRegion) checkRange(offset, count, target.length, 'the target')
-    if (isRegion) checkStorable(target, 'the target')
-    if (signal?.aborted === true) {
-      const region = isRegion ? target.name : undefined
-      return Settled.failed(abortedError('recv', signal.reason), receiving(view?.byteLength ?? count, tag, region))
-    }
-    const receive =
-      view === undefined
-        ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize, this.#peers, from)
-        : new ViewReceive(endpoint, view, tag, exactSize, this.#peers, from)
-    if (signal !== undefined) follow(receive, signal)
-    return receive
+  recv(target: MemoryRegion | Bytes, options?: ReceiveOptions): TransferFuture<Received> {
+    return startReceive(this.#lifetime, this.#peers, target, options)
   }
 
   /**

@@ -90,7 +90,7 @@ export let fulfil: <T>(future: TransferFuture<T>, value: T) => void
 /** Ends `future` with an error. */
 export let fail: (future: TransferFuture<unknown>, error: Error) => void
 /** Cancels `future` when `signal` fires. */
-export let follow: (future: TransferFuture<unknown>, signal: AbortSignal) => void
+let follow: (future: TransferFuture<unknown>, signal: AbortSignal) => void
 /** Whether somebody gave `future` up. */
 export let cancelled: (future: TransferFuture<unknown>) => boolean
 /** The reason of the signal that gave it up. */
@@ -279,4 +279,10 @@ export abstract class TransferFuture<T> implements Promise<T> {
       return signal?.aborted === true ? signal.reason : undefined
     }
   }
+}
+
+/** `future`, which `signal` cancels when it fires. */
+export function followed<F extends TransferFuture<unknown>>(future: F, signal: AbortSignal | undefined): F {
+  if (signal !== undefined) follow(future, signal)
+  return future
 }

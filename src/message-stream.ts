@@ -1,8 +1,8 @@
 import { MemlaneError } from './errors.js'
 import type { Lifetime } from './lifetime.js'
-import { OwnedReceive } from './messages.js'
 import type { Received } from './options.js'
 import type { Peers } from './peers.js'
+import { OwnedReceive } from './receive.js'
 
 interface Reader {
   resolve(result: IteratorResult<Received, undefined>): void

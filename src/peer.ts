@@ -1,27 +1,12 @@
-import {
-  byteCount,
-  bytesOf,
-  checkKeys,
-  checkName,
-  checkOptions,
-  checkRange,
-  checkSignal,
-  checkTag,
-  checkTimeout,
-  DEFAULT_TIMEOUT_MS,
-  part,
-  unknownOption,
-  type Bytes,
-} from './arguments.js'
+import { checkKeys, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, type Bytes } from './arguments.js'
 import { startBatch } from './batch.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError, illegalConstructor } from './errors.js'
-import { follow, type TransferFuture } from './future.js'
+import { followed, type TransferFuture } from './future.js'
 import { Lifetime } from './lifetime.js'
-import { Send } from './messages.js'
 import { native, type Figures } from './native.js'
-import { NotifiedWrite } from './notify.js'
+import { startRead, startWrite } from './one-sided.js'
 import { Call, nothing, Settled } from './operation.js'
 import type {
   Assignment,
@@ -40,16 +25,12 @@ import type {
 } from './options.js'
 import type { Peers } from './peers.js'
 import { prepareBatch, type PreparedBatch } from './prepared.js'
-import { checkStorable, MemoryRegion } from './region.js'
+import type { MemoryRegion } from './region.js'
 import { labelOf, Remote } from './remote.js'
+import { startSend } from './send.js'
 import { statsOf, type PeerStats } from './stats.js'
 import type { Tensor } from './tensor.js'
 import { readTensor } from './tensor-read.js'
-import { BytesWrite, PrivateRead, READ, RegionTransfer, REST, ViewRead, WRITE } from './transfer.js'
-
-const READ_OPTIONS = 'into, intoOffset, remoteOffset, length, timeoutMs, signal'
-const WRITE_OPTIONS = 'remoteOffset, sourceOffset, length, notify, timeoutMs, signal'
-const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
 
 /** The peer for a native handle. */
 export let makePeer: (
@@ -65,12 +46,6 @@ export let makePeer: (
 ) => Peer
 /** What is known of a peer. */
 export let remoteOf: (peer: Peer) => Remote
-
-/** Cancels `future` when `signal` fires. */
-function followed<F extends TransferFuture<unknown>>(future: F, signal: AbortSignal | undefined): F {
-  if (signal !== undefined) follow(future, signal)
-  return future
-}
 
 /**
  * The remote endpoint as seen from here.
@@ -138,47 +113,7 @@ export class Peer {
    */
   read(name: string, options?: ReadOptions): TransferFuture<Uint8Array>
   read(name: string, options?: ReadOptions | ReadIntoOptions): TransferFuture<Uint8Array | number> {
-    let into: unknown
-    let intoOffset = 0
-    let remoteOffset = 0
-    let length = REST
-    let timeoutMs = DEFAULT_TIMEOUT_MS
-    let signal: AbortSignal | undefined
-    if (options !== undefined) {
-      checkOptions(options)
-      for (const key in options) {
-        const value: unknown = options[key as keyof ReadOptions]
-        // Comparing with literals is what makes this loop free: no list is searched, nothing is allocated.
-        if (key === 'into') into = value
-        else if (key === 'intoOffset') intoOffset = value === undefined ? 0 : byteCount(value, key)
-        else if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : byteCount(value, key)
-        else if (key === 'length') length = value === undefined ? REST : byteCount(value, key)
-        else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
-        else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
-        else throw unknownOption(key, READ_OPTIONS)
-      }
-    }
-    const remote = this.#remote
-    remote.lifetime.use()
-    const region = remote.regions.get(name)
-    if (region === undefined) checkName(name)
-    let view: Uint8Array | undefined
-    if (into instanceof MemoryRegion) {
-      checkRange(intoOffset, length === REST ? 0 : length, into.length, 'into')
-      checkStorable(into, 'into')
-    } else if (into !== undefined) {
-      view = part(bytesOf(into, 'into'), intoOffset, length === REST ? undefined : length, 'into')
-    }
-    if (signal?.aborted === true) {
-      return Settled.failed(abortedError('read', signal.reason), { operation: 'read', peer: remote.label, region: name })
-    }
-    const transfer =
-      view !== undefined
-        ? new ViewRead(remote, name, remoteOffset, length, timeoutMs, view)
-        : into !== undefined
-          ? new RegionTransfer(remote, READ, name, remoteOffset, length, timeoutMs, into as MemoryRegion, intoOffset)
-          : new PrivateRead(remote, name, remoteOffset, length, timeoutMs)
-    return followed(transfer.start(region) as TransferFuture<Uint8Array | number>, signal)
+    return startRead(this.#remote, name, options)
   }
 
   /**
@@ -215,50 +150,7 @@ export class Peer {
    *   `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   write(name: string, source: MemoryRegion | Bytes, options?: WriteOptions): TransferFuture<number> {
-    let remoteOffset = 0
-    let sourceOffset = 0
-    let length: number | undefined
-    let notify: number | undefined
-    let timeoutMs = DEFAULT_TIMEOUT_MS
-    let signal: AbortSignal | undefined
-    if (options !== undefined) {
-      checkOptions(options)
-      for (const key in options) {
-        const value: unknown = options[key as keyof WriteOptions]
-        if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : byteCount(value, key)
-        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : byteCount(value, key)
-        else if (key === 'length') length = value === undefined ? undefined : byteCount(value, key)
-        else if (key === 'notify') notify = value === undefined ? undefined : checkTag(value)
-        else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
-        else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
-        else throw unknownOption(key, WRITE_OPTIONS)
-      }
-    }
-    const remote = this.#remote
-    remote.lifetime.use()
-    const region = remote.regions.get(name)
-    if (region === undefined) checkName(name)
-    let transfer: RegionTransfer | BytesWrite | NotifiedWrite
-    if (source instanceof MemoryRegion) {
-      const count = length ?? Math.max(0, source.length - sourceOffset)
-      checkRange(sourceOffset, count, source.length, 'the source')
-      transfer =
-        notify === undefined
-          ? new RegionTransfer(remote, WRITE, name, remoteOffset, count, timeoutMs, source, sourceOffset)
-          : new NotifiedWrite(remote, name, remoteOffset, count, timeoutMs, notify, source, sourceOffset)
-    } else {
-      const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
-      // Whoever has to ask for the name first writes what the memory held at the call, as promised.
-      const held = region === undefined ? new Uint8Array(bytes) : bytes
-      transfer =
-        notify === undefined
-          ? new BytesWrite(remote, name, remoteOffset, timeoutMs, held)
-          : new NotifiedWrite(remote, name, remoteOffset, held.byteLength, timeoutMs, notify, held, 0)
-    }
-    if (signal?.aborted === true) {
-      return Settled.failed(abortedError('write', signal.reason), { operation: 'write', peer: remote.label, region: name })
-    }
-    return followed(transfer.start(region), signal)
+    return startWrite(this.#remote, name, source, options)
   }
 
   /**
@@ -343,34 +235,7 @@ export class Peer {
    *   `maxOperationBytes`), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   send(source: MemoryRegion | Bytes, options?: SendOptions): TransferFuture<number> {
-    let tag = 0
-    let sourceOffset = 0
-    let length: number | undefined
-    let timeoutMs = DEFAULT_TIMEOUT_MS
-    let signal: AbortSignal | undefined
-    if (options !== undefined) {
-      checkOptions(options)
-      for (const key in options) {
-        const value: unknown = options[key as keyof SendOptions]
-        if (key === 'tag') tag = value === undefined ? 0 : checkTag(value)
-        else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : byteCount(value, key)
-        else if (key === 'length') length = value === undefined ? undefined : byteCount(value, key)
-        else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
-        else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
-        else throw unknownOption(key, SEND_OPTIONS)
-      }
-    }
-    const remote = this.#remote
-    remote.lifetime.use()
-    if (source instanceof MemoryRegion) {
-      const count = length ?? Math.max(0, source.length - sourceOffset)
-      checkRange(sourceOffset, count, source.length, 'the source')
-      if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
-      return followed(Send.region(remote, source, sourceOffset, count, tag, timeoutMs), signal)
-    }
-    const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
-    if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
-    return followed(Send.bytes(remote, bytes, tag, timeoutMs), signal)
+    return startSend(this.#remote, source, options)
   }
 
   /**

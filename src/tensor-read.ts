@@ -2,7 +2,7 @@ import { bytesOf, checkKeys, checkName, checkSignal, checkTimeout, DEFAULT_TIMEO
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError } from './errors.js'
-import { begin, follow, fulfil, type TransferFuture } from './future.js'
+import { begin, followed, fulfil, type TransferFuture } from './future.js'
 import { NamedOperation } from './named.js'
 import { native } from './native.js'
 import { Settled } from './operation.js'
@@ -132,6 +132,5 @@ export function readTensor(remote: Remote, name: string, options: ReadTensorOpti
   if (region === undefined) checkName(name)
   if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason), reading(remote, name))
   const read = new TensorRead(remote, name, timeoutMs, into).start(region)
-  if (signal !== undefined) follow(read, signal)
-  return read
+  return followed(read, signal)
 }

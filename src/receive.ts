@@ -1,66 +1,28 @@
+import {
+  byteCount,
+  bytesOf,
+  checkBoolean,
+  checkKeys,
+  checkRange,
+  checkSignal,
+  checkTag,
+  part,
+  type Bytes,
+} from './arguments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
-import { begin, fulfil } from './future.js'
+import { abortedError } from './errors.js'
+import { begin, followed, fulfil, type TransferFuture } from './future.js'
+import type { Lifetime } from './lifetime.js'
 import { native } from './native.js'
-import { Operation } from './operation.js'
-import type { Received } from './options.js'
+import { Operation, Settled } from './operation.js'
+import type { Received, ReceiveOptions } from './options.js'
 import type { Peers } from './peers.js'
-import { lazily, regionBytes, regionHandle, type MemoryRegion } from './region.js'
-import type { Remote } from './remote.js'
+import { checkStorable, lazily, MemoryRegion, regionBytes, regionHandle } from './region.js'
 import { takeInto } from './transfer.js'
 
 /** Any tag, to the engine. */
 export const ANY_TAG = -1
-
-/** A message under way; its result is the number of bytes sent. */
-export class Send extends Operation<number> {
-  readonly #remote: Remote
-  readonly #peer: number
-  readonly #bytes: number
-  readonly #tag: number
-
-  private constructor(remote: Remote, peer: number, bytes: number, tag: number) {
-    super()
-    this.#remote = remote
-    this.#peer = peer
-    this.#bytes = bytes
-    this.#tag = tag
-  }
-
-  static bytes(remote: Remote, bytes: Uint8Array, tag: number, timeoutMs: number): Send {
-    const peer = remote.lifetime.use()
-    const send = new Send(remote, peer, bytes.byteLength, tag)
-    native.sendBytes(attached(), begin(send), peer, bytes, tag, timeoutMs)
-    return send
-  }
-
-  static region(
-    remote: Remote,
-    region: MemoryRegion,
-    offset: number,
-    length: number,
-    tag: number,
-    timeoutMs: number
-  ): Send {
-    const peer = remote.lifetime.use()
-    const send = new Send(remote, peer, length, tag)
-    const handle = regionHandle(region)
-    native.sendRegion(attached(), begin(send), peer, handle, offset, length, tag, timeoutMs)
-    return send
-  }
-
-  about(): OperationSubject {
-    return { operation: 'send', peer: this.#remote.label, bytes: this.#bytes, tag: this.#tag }
-  }
-
-  protected override get peer(): number {
-    return this.#peer
-  }
-
-  protected override succeeded(_op: number, value: number): void {
-    fulfil(this, value)
-  }
-}
 
 const NOTHING = new Uint8Array(0)
 
@@ -105,12 +67,12 @@ abstract class Receive extends Operation<Received> {
 }
 
 /** What is told of a receive with so much room. */
-export function receiving(bytes: number, tag: number, region: string | undefined): OperationSubject {
+function receiving(bytes: number, tag: number, region: string | undefined): OperationSubject {
   return { operation: 'recv', region, bytes, tag: tag === ANY_TAG ? undefined : tag }
 }
 
 /** A receive posted with a region: the message goes there straight. */
-export class RegionReceive extends Receive {
+class RegionReceive extends Receive {
   readonly #target: Uint8Array | undefined
   readonly #region: MemoryRegion
   readonly #offset: number
@@ -145,7 +107,7 @@ export class RegionReceive extends Receive {
 }
 
 /** A receive posted with memory of JavaScript: the message waits in the engine's until it is whole. */
-export class ViewReceive extends Receive {
+class ViewReceive extends Receive {
   readonly #view: Uint8Array
 
   constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean, peers: Peers, from: number) {
@@ -172,4 +134,35 @@ export class OwnedReceive extends Receive {
     takeInto(op, bytes, data)
     return data
   }
+}
+
+/** `recv` of an endpoint. */
+export function startReceive(
+  lifetime: Lifetime,
+  peers: Peers,
+  target: MemoryRegion | Bytes,
+  options: ReceiveOptions = {}
+): TransferFuture<Received> {
+  checkKeys(options, ['tag', 'from', 'exactSize', 'offset', 'length', 'signal'])
+  const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
+  const from = peers.sender(options.from)
+  const exactSize = options.exactSize !== undefined && checkBoolean(options.exactSize, 'exactSize')
+  const offset = options.offset === undefined ? 0 : byteCount(options.offset, 'offset')
+  const length = options.length === undefined ? undefined : byteCount(options.length, 'length')
+  const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
+  const endpoint = lifetime.use()
+  const isRegion = target instanceof MemoryRegion
+  const view = isRegion ? undefined : part(bytesOf(target, 'target'), offset, length, 'the target')
+  const count = length ?? (isRegion ? Math.max(0, target.length - offset) : 0)
+  if (isRegion) checkRange(offset, count, target.length, 'the target')
+  if (isRegion) checkStorable(target, 'the target')
+  if (signal?.aborted === true) {
+    const region = isRegion ? target.name : undefined
+    return Settled.failed(abortedError('recv', signal.reason), receiving(view?.byteLength ?? count, tag, region))
+  }
+  const receive =
+    view === undefined
+      ? new RegionReceive(endpoint, target as MemoryRegion, offset, count, tag, exactSize, peers, from)
+      : new ViewReceive(endpoint, view, tag, exactSize, peers, from)
+  return followed(receive, signal)
 }
