@@ -102,6 +102,11 @@ const cases: Case[] = [
   },
   { call: 'alloc(name)', wrong: NO_NAMES, with: ({ target }, value) => target['alloc']?.(value, 8) },
   { call: 'alloc(length)', wrong: [...NO_INTEGERS, [0, RANGE], [undefined, TYPE]], with: ({ target }, value) => target['alloc']?.('y', value) },
+  {
+    call: 'alloc(memory of JavaScript)',
+    wrong: [new Uint8Array(8), new DataView(new ArrayBuffer(8)), new ArrayBuffer(8), new SharedArrayBuffer(8)].map((bytes) => [bytes, VALUE]),
+    with: ({ target }, value) => target['alloc']?.('y', value),
+  },
   { call: 'alloc(options)', wrong: NO_OPTIONS, with: ({ target }, value) => target['alloc']?.('y', 8, value) },
   {
     call: 'alloc({ access })',

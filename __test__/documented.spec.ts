@@ -1,20 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import test from 'ava'
 import { ARGUMENT_ERROR_CODES, ERROR_CODES } from 'memlane'
 import { STATUSES } from './support/golden'
+import { root, table } from './support/error-table'
 
-interface Row {
-  code: string
-  kind: string
-  status?: number
-  origin: string
-  retryable: boolean
-  text: string
-}
-
-const root = dirname(require.resolve('memlane/package.json'))
-const table = (require(join(root, 'native.js')) as { errorTable(): Row[] }).errorTable()
 const page = readFileSync(join(root, 'docs', 'errors.md'), 'utf8')
 
 /** The rows of the table whose header begins with these columns. */

@@ -177,6 +177,15 @@ test('closing an endpoint ends all that belongs to it', async (t) => {
   t.true(target.closed)
 })
 
+test('disposing of a peer closes it', async (t) => {
+  const { target, initiator, peer } = await pair(t)
+  target.alloc('x', 8, { access: 'read' })
+  await peer[Symbol.asyncDispose]()
+  t.true(peer.closed)
+  t.like(thrown(() => peer.read('x')), { code: 'ERR_CLOSED' })
+  t.is((await (await initiator.connect(url(target))).read('x')).byteLength, 8, 'and its endpoint goes on')
+})
+
 test('closing a peer fails its operations, and leaves the endpoint and other peers alone', async (t) => {
   const silent = await Silent.start(t)
   const { target, initiator, peer: other } = await pair(t)

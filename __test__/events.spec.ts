@@ -56,6 +56,22 @@ test('both ends are told that a connection stands, with address, wire, direction
   t.deepEqual(await lost, [{ address, wire: 'native', direction: 'outbound', instance: instanceOf(target), reason: 'local' }])
 })
 
+test('an endpoint that reads and sends is two inbound peers: its context, and itself', async (t) => {
+  const target = await endpoint(t)
+  const initiator = await endpoint(t)
+  const seen: (string | undefined)[] = []
+  target.on('peer', ({ instance }) => seen.push(instance))
+  const first = once(target, 'peer')
+  const peer = await initiator.connect(url(target))
+  await first
+  t.not(seen[0], instanceOf(initiator))
+  const second = once(target, 'peer')
+  const receive = target.recv(new Uint8Array(1))
+  await peer.send(new Uint8Array(1))
+  await Promise.all([receive, second])
+  t.deepEqual(seen.slice(1), [instanceOf(initiator)])
+})
+
 test('a peer with several connections comes with the first and goes with the last', async (t) => {
   const target = await endpoint(t)
   const told = new Told(target)

@@ -46,6 +46,27 @@ test('docs/errors.md says of every limit what happens where it is reached', (t) 
   t.deepEqual(documented.map(([, name]) => name), limitTable().map(({ name }) => name))
 })
 
+/** What a limit's document says as a number: `1 GiB`, `5,000 ms`, `a day`, `1,024`. */
+function numberOf(text: string): number {
+  if (text === 'a day') return 86_400_000
+  const [, digits = '', unit] = /^([\d,]+)(?: (KiB|MiB|GiB|TiB|ms))?$/.exec(text) ?? []
+  const shift = ['KiB', 'MiB', 'GiB', 'TiB'].indexOf(unit ?? '') + 1
+  return digits === '' ? NaN : Number(digits.replaceAll(',', '')) * 1024 ** shift
+}
+
+test('the document of every limit has the default and the range that hold', (t) => {
+  const root = dirname(require.resolve('memlane/package.json'))
+  const { limitTable } = require(join(root, 'native.js')) as { limitTable(): Record<'name' | 'default' | 'least' | 'most', unknown>[] }
+  const source = readFileSync(join(root, 'src', 'options.ts'), 'utf8')
+  const [, limits = ''] = /^export interface Limits \{\n(.*?)^\}/ms.exec(source) ?? []
+  const documented = [...limits.matchAll(/\/\*\*(.*?)\*\/\s+(\w+)\?: Integer/gs)].map(([, text = '', name]) => {
+    const said = text.replace(/\s+\*?\s*/g, ' ')
+    const [, normal = '', least = '', most = ''] = /Default ([^;]+); (.+?) to (.+?)\. *$/.exec(said) ?? []
+    return { name, default: numberOf(normal), least: numberOf(least), most: numberOf(most) }
+  })
+  t.deepEqual(documented, limitTable())
+})
+
 /** A connection that says nothing; it is gone when the test ends. */
 async function dialled(t: ExecutionContext, target: TcpEndpoint): Promise<Socket> {
   const socket = connect(target.port, '127.0.0.1')

@@ -47,6 +47,16 @@ test('an open region keeps its name to itself', async (t) => {
   t.is(owner.alloc('kv', 8).name, 'kv')
 })
 
+test('memory of JavaScript is refused as a region, and the error names the way by alloc', async (t) => {
+  const owner = await endpoint(t)
+  for (const bytes of [new Float32Array(4), new ArrayBuffer(8), new SharedArrayBuffer(8), Buffer.from('x')]) {
+    const error = thrown(() => owner.alloc('x', bytes as never))
+    t.like(error, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })
+    t.regex(error.message, /alloc\(name, length\)/)
+  }
+  t.is(owner.alloc('x', 8).length, 8, 'and the name is still free')
+})
+
 test('more memory than the system has is an error, not the end', async (t) => {
   const owner = await endpoint(t)
   for (const length of [2 ** 46, Number.MAX_SAFE_INTEGER]) {

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { byteCount, checkKeys, checkName, valueError, type Integer } from './arguments.js'
 import { attached } from './completions.js'
 import { fromFailure } from './errors.js'
@@ -23,6 +24,9 @@ export function alloc(
   options?: AllocOptions
 ): MemoryRegion {
   checkName(name)
+  if (ArrayBuffer.isView(size) || types.isAnyArrayBuffer(size)) {
+    throw valueError('memory of JavaScript cannot be a region: alloc(name, length) makes one, and its buffer takes a copy of the bytes')
+  }
   const isTensor = typeof size === 'object' && size !== null && !Array.isArray(size)
   const given = isTensor ? size : options
   checkKeys(given, isTensor ? ['dtype', 'shape', 'access'] : ['access'])

@@ -161,6 +161,8 @@ export class TcpEndpoint extends EndpointEmitter {
   /**
    * A region of `length` zeroed bytes, usable at once and by peers that connected before.
    *
+   * Peers reach memory of the engine's alone: bytes of JavaScript are copied into the region's `buffer`.
+   *
    * @param name 1 to 255 bytes of UTF-8, no NUL, no lone surrogates; unique among the open regions of the endpoint
    * @param length bytes, 1 to 2^53 - 1
    * @throws `TypeError` or `RangeError` for wrong arguments; `ERR_REGION_EXISTS`; `ERR_MEMORY`; `ERR_CLOSED`
