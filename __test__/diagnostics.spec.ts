@@ -212,7 +212,8 @@ const THROWING = `
     last = reads[2]
     last.waitSync()
     await Promise.all(reads)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    while (told.length < 6) await new Promise(setImmediate)
+    await new Promise(setImmediate)
     console.log(told.sort().join())
     process.exit(0)
   })()`

@@ -18,7 +18,8 @@ export interface PeerEvent {
   readonly direction: 'inbound' | 'outbound'
   /**
    * 32 hexadecimal digits that name this start of it; absent on the legacy wire. Of an `outbound` peer it is the `instance` of
-   * its endpoint info, of an `inbound` one that of the context it dials from.
+   * its endpoint info. Of an `inbound` one too where the connection is for its messages; where it is for reads and writes, the
+   * digits are those of the context that it dials from.
    */
   readonly instance?: string
 }
