@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava'
 import { type BatchOptions, type MemlaneError, type MemoryRegion, type Peer, type TransferFuture } from 'memlane'
 import { counting, endpoint } from './support/pair'
 import { description, frame, RawListener, REGION } from './support/raw-listener'
+import { WRITE } from './support/raw'
 
 const BYTES = 4
 const TENSOR = { ...REGION, length: BYTES, access: 'readwrite', dtype: 'uint8', shape: [BYTES] }
@@ -74,6 +75,22 @@ test('an operation has 30 seconds where nobody says how long, and as long as it 
   t.is(await forever.waitFor(0), null)
   forever.cancel()
   await t.throwsAsync(forever.wait(), { code: 'ERR_ABORTED' })
+})
+
+test('a write and its notification have one deadline', async (t) => {
+  const listener = await RawListener.start({
+    request: ({ op, sequence, socket }) => {
+      if (op === WRITE) setTimeout(() => socket.write(frame(sequence, 0)), 700)
+    },
+  })
+  t.teardown(() => listener.stop())
+  const initiator = await endpoint(t)
+  const peer = await initiator.connect(listener.url)
+  const began = performance.now()
+  const write = peer.write('kv', new Uint8Array(BYTES), { notify: 1, timeoutMs: 1_000 })
+  await t.throwsAsync(write.wait(), { code: 'ERR_TIMEOUT' })
+  const took = performance.now() - began
+  t.true(took > 990 && took < 1_600, `${took} ms`)
 })
 
 test('memory of JavaScript is what it was when its read has ended at a deadline', async (t) => {

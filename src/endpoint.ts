@@ -206,7 +206,7 @@ export class TcpEndpoint extends EndpointEmitter {
    *   name in the endpoint's directory: waited for, within the one deadline, if nobody does yet or nobody answers behind it.
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
    *   than 1 MiB, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
-   *   `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name
+   *   `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than 1 MiB), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name
    *   when the directory cannot be asked. `waitSync` of a connect to a name throws a `TypeError`: the answer needs the event loop.
    */
   connect(target: string | URL | PeerInfo | NamedTarget, options: ConnectOptions = {}): TransferFuture<Peer> {
@@ -237,8 +237,9 @@ export class TcpEndpoint extends EndpointEmitter {
    * consumes no message.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, a `from` of another endpoint or on the legacy wire
-   *   among them; `ERR_CLOSED`, also of `from`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_MESSAGE_SIZE` (only with `exactSize`; the message is consumed), `ERR_ABORTED`, `ERR_CLOSED`, or
-   *   `ERR_UNSAFE_MEMORY` when `target` was detached meanwhile.
+   *   among them; `ERR_CLOSED`, also of `from`; `ERR_UNSAFE_MEMORY`; `ERR_ACCESS` for a file that was mapped to be read only.
+   *   The future fails with `ERR_MESSAGE_SIZE` (only with `exactSize`; the message is consumed), `ERR_FILE` where the target is
+   *   a truncated file, `ERR_ABORTED`, `ERR_CLOSED`, or `ERR_UNSAFE_MEMORY` when `target` was detached meanwhile.
    */
   recv(target: MemoryRegion | Bytes, options?: ReceiveOptions): TransferFuture<Received> {
     return startReceive(this.#lifetime, this.#peers, target, options)
@@ -248,12 +249,13 @@ export class TcpEndpoint extends EndpointEmitter {
    * Messages as they come, for `for await`: as receives do, they take the next ones, with `tag` or `from` those wanted.
    *
    * It posts `buffered` receives at the first `next()` and as many again as are used up; so many messages at most are taken
-   * ahead of the reader, and more wait as any that have no receive yet. Each message has memory of its own. They come in the order in which
-   * they were whole, which for those of one sender is the order in which it sent them.
+   * ahead of the reader, and more wait as any that have no receive yet. Each message has memory of its own. They come in the
+   * order in which they were whole, which for those of one sender is the order in which it sent them.
    *
-   * It ends when the endpoint, or the peer that it is `from`, closes, after the messages that were taken by then. Leaving the loop, `return()`, `throw()` and
-   * the end of `await using` withdraw the posted receives, which consume no message then, and resolve when that is done. What
-   * was taken already and not yet read, at most `buffered` messages, is lost with that: `buffered: 1` keeps it to one.
+   * It ends when the endpoint, or the peer that it is `from`, closes, after the messages that were taken by then. Leaving the
+   * loop, `return()`, `throw()` and the end of `await using` withdraw the posted receives, which consume no message then, and
+   * resolve when that is done. What was taken already and not yet read, at most `buffered` messages, is lost with that:
+   * `buffered: 1` keeps it to one.
    *
    * While it is being read it holds the process, as a posted receive does.
    *

@@ -98,9 +98,10 @@ export class Peer {
    *
    * @param name the region's name at the peer
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves
-   *   `into` or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_REGION_NOT_FOUND`,
-   *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL`,
-   *   `ERR_CLOSED`, or `ERR_UNSAFE_MEMORY` when `into` was detached meanwhile.
+   *   `into` or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`; `ERR_ACCESS` where `into` is a file that was mapped to be
+   *   read only. The future fails with `ERR_REGION_NOT_FOUND`, `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_TIMEOUT`, `ERR_ABORTED`,
+   *   `ERR_CONNECT`, `ERR_AUTH`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL`, `ERR_CLOSED`; with `ERR_MEMORY` when the system has none to
+   *   keep the bytes in, `ERR_FILE` where `into` is a truncated file, `ERR_UNSAFE_MEMORY` when it was detached meanwhile.
    */
   read(name: string, options: ReadIntoOptions): TransferFuture<number>
   /**
@@ -146,8 +147,9 @@ export class Peer {
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves the
    *   source or the remote region; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails with `ERR_REGION_NOT_FOUND`,
    *   `ERR_OUT_OF_RANGE`, `ERR_ACCESS`, `ERR_LIMIT` (`retryable`: more waits for this peer than `maxQueuedBytesPerPeer` lets in,
-   *   and nothing was copied or sent; a region's bytes do not count), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`,
-   *   `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   and nothing was copied or sent; a region's bytes do not count), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_AUTH`,
+   *   `ERR_PEER_CLOSED`, `ERR_PROTOCOL`, `ERR_CLOSED`, `ERR_MEMORY` when the system has none for the copy, `ERR_FILE` where the
+   *   source is a truncated file; with `notify` also as that of {@link send} does.
    */
   write(name: string, source: MemoryRegion | Bytes, options?: WriteOptions): TransferFuture<number> {
     return startWrite(this.#remote, name, source, options)
@@ -232,7 +234,8 @@ export class Peer {
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`; `ERR_UNSAFE_MEMORY`. The future fails
    *   with `ERR_MESSAGE_SIZE` (longer than its receive), `ERR_NO_RECEIVE`, `ERR_LIMIT` (as for `write`, or longer than the peer's
-   *   `maxOperationBytes`), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   `maxOperationBytes`), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_CONNECT`, `ERR_AUTH`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL`,
+   *   `ERR_CLOSED`, `ERR_MEMORY` when the system has none for the copy, `ERR_FILE` where the source is a truncated file.
    */
   send(source: MemoryRegion | Bytes, options?: SendOptions): TransferFuture<number> {
     return startSend(this.#remote, source, options)
@@ -244,7 +247,8 @@ export class Peer {
    * Names that are new are found without this; it is for those that were replaced by something longer.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`. The future fails with `ERR_TIMEOUT`,
-   *   `ERR_ABORTED`, `ERR_CONNECT`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`.
+   *   `ERR_ABORTED`, `ERR_CONNECT`, `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than 1 MiB), `ERR_PEER_CLOSED`,
+   *   `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   refresh(options: RefreshOptions = {}): TransferFuture<ReadonlyMap<string, RegionInfo>> {
     checkKeys(options, ['timeoutMs', 'signal'])

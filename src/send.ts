@@ -97,13 +97,16 @@ export function startSend(
     }
   }
   remote.lifetime.use()
-  if (source instanceof MemoryRegion) {
-    const count = length ?? Math.max(0, source.length - sourceOffset)
-    checkRange(sourceOffset, count, source.length, 'the source')
-    if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
-    return followed(Send.region(remote, source, sourceOffset, count, tag, timeoutMs), signal)
+  const isRegion = source instanceof MemoryRegion
+  const bytes = isRegion ? undefined : part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
+  const count = length ?? (isRegion ? Math.max(0, source.length - sourceOffset) : 0)
+  if (isRegion) checkRange(sourceOffset, count, source.length, 'the source')
+  if (signal?.aborted === true) {
+    return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
   }
-  const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
-  if (signal?.aborted === true) return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
-  return followed(Send.bytes(remote, bytes, tag, timeoutMs), signal)
+  const send =
+    bytes === undefined
+      ? Send.region(remote, source as MemoryRegion, sourceOffset, count, tag, timeoutMs)
+      : Send.bytes(remote, bytes, tag, timeoutMs)
+  return followed(send, signal)
 }

@@ -7,7 +7,8 @@ use crate::{
     region::span::Span,
     stats::Stats,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Length of a notification: where the write began, and how many bytes it had, as two u64, little-endian.
 pub const NOTIFICATION_BYTES: usize = 16;
@@ -20,7 +21,8 @@ pub(crate) struct Notify {
     pub(crate) stats: Arc<Stats>,
     pub(crate) tag: u64,
     pub(crate) addr: u64,
-    pub(crate) timeout: Option<Duration>,
+    /// That of the write and its notification together.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Next for Notify {
@@ -39,7 +41,7 @@ impl Next for Notify {
                     Operation {
                         ticket,
                         request,
-                        timeout: self.timeout,
+                        timeout: self.deadline.map(|late| late.saturating_duration_since(Instant::now())),
                     },
                     &self.endpoint,
                     &self.stats,

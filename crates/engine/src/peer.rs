@@ -18,7 +18,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 
 /// Where operations for one remote endpoint are handed over. Outlives the connections: a lane that ended is dialled
 /// again by the next operation. Peers of one context with the same address share its lanes.
@@ -116,7 +116,7 @@ impl Peer {
             stats,
             tag,
             addr,
-            timeout,
+            deadline: timeout.map(|timeout| Instant::now() + timeout),
         }));
         self.submit(Operation {
             ticket,
