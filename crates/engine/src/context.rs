@@ -86,7 +86,7 @@ impl Context {
             return link;
         }
         links.retain(|_, link| link.strong_count() > 0);
-        let link = Link::new(destination.clone(), Arc::downgrade(&self.0));
+        let link = Link::new(destination.clone(), &self.0);
         links.insert(destination, Arc::downgrade(&link));
         link
     }
