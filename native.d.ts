@@ -43,10 +43,11 @@ export declare function announce(attachment: number, name: string, text: string)
  */
 export declare function attach(onWake: () => void): Attached
 
-/** The number of an attachment and the memory that its records lie in. */
+/** The number of an attachment and the memory that its records lie in, and its order. */
 export interface Attached {
   id: number
   records: ArrayBuffer
+  order: ArrayBuffer
 }
 
 /**
@@ -206,9 +207,6 @@ export declare function mapFile(attachment: number, endpoint: number, name: stri
 /** The figures of an open peer. */
 export declare function peerFigures(attachment: number, peer: number): object | null
 
-/** Reads into private memory, which is kept under the operation until it is taken. */
-export declare function readStaged(attachment: number, operation: number, peer: number, remoteAddress: number, length: number, timeoutMs: number): void
-
 /** Posts a receive into a range of a region. */
 export declare function recvRegion(attachment: number, operation: number, endpoint: number, region: number, offset: number, length: number, tag: number, exactSize: boolean, from: number): void
 
@@ -263,8 +261,14 @@ export interface TakenEvents {
   lost: number
 }
 
-/** Reads (1) into or writes (2) from a range of a region. */
-export declare function transfer(attachment: number, operation: number, peer: number, opcode: number, region: number, regionOffset: number, remoteAddress: number, length: number, timeoutMs: number): void
+/**
+ * Hands over what JavaScript has written into an attachment's order: a read (1) into or a write (2) from a range of a region.
+ * With a region below zero it is a read into private memory, which is kept under the operation until it is taken.
+ *
+ * No arguments: converting nine of them, and what the binding does around a call that has any, costs more than all that
+ * the engine does with a small operation.
+ */
+export declare function transfer(): void
 
 /**
  * Reads (1) or writes (2) a list of ranges as one operation: four numbers an entry, which are region, offset in it, remote

@@ -811,7 +811,6 @@ module.exports.localAddress = nativeBinding.localAddress
 module.exports.lookup = nativeBinding.lookup
 module.exports.mapFile = nativeBinding.mapFile
 module.exports.peerFigures = nativeBinding.peerFigures
-module.exports.readStaged = nativeBinding.readStaged
 module.exports.recvRegion = nativeBinding.recvRegion
 module.exports.recvStaged = nativeBinding.recvStaged
 module.exports.regionBuffer = nativeBinding.regionBuffer

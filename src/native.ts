@@ -5,6 +5,8 @@ export interface Attachment {
   id: number
   /** 1,024 records of four doubles: operation, state, value, 0. */
   records: ArrayBuffer
+  /** Nine doubles: 1 when there is an order, and its operation, peer, opcode, region, offset in it, remote address, length, timeout. */
+  order: ArrayBuffer
 }
 
 /** What is worth more than one number about an operation that succeeded. */
@@ -150,18 +152,8 @@ export interface Native {
   identify(at: number, peer: number, instance: string): void
   closePeer(at: number, op: number, peer: number): void
 
-  transfer(
-    at: number,
-    op: number,
-    peer: number,
-    opcode: number,
-    region: number,
-    regionOffset: number,
-    address: number,
-    length: number,
-    timeoutMs: number
-  ): void
-  readStaged(at: number, op: number, peer: number, address: number, length: number, timeoutMs: number): void
+  /** Carries out the order that was written just now: a region below 0 is private memory, kept under the operation. */
+  transfer(): void
   writeBytes(at: number, op: number, peer: number, address: number, view: Uint8Array, timeoutMs: number): void
   sendBytes(at: number, op: number, peer: number, view: Uint8Array, tag: number, timeoutMs: number): void
   sendRegion(

@@ -1,5 +1,5 @@
 import { bytesOf, checkKeys, checkName, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, typeError } from './arguments.js'
-import { attached } from './completions.js'
+import { attached, readStaged, transfer } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError } from './errors.js'
 import { begin, followed, fulfil, type TransferFuture } from './future.js'
@@ -86,10 +86,10 @@ class TensorRead extends NamedOperation<Tensor> {
     if (into instanceof MemoryRegion) {
       const region = regionHandle(into)
       this.#kind = kind
-      native.transfer(attached(), begin(this), peer, READ, region, 0, addr, length, this.timeoutMs)
+      transfer(begin(this), peer, READ, region, 0, addr, length, this.timeoutMs)
     } else {
       this.#kind = kind
-      native.readStaged(attached(), begin(this), peer, addr, length, this.timeoutMs)
+      readStaged(begin(this), peer, addr, length, this.timeoutMs)
     }
   }
 

@@ -1,5 +1,5 @@
 import { checkRange } from './arguments.js'
-import { attached } from './completions.js'
+import { attached, readStaged, transfer } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { unsafeMemoryError } from './errors.js'
 import { begin, fulfil } from './future.js'
@@ -95,7 +95,7 @@ export class RegionTransfer extends Transfer<number> {
 
   protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
     const region = regionHandle(this.#region)
-    native.transfer(attached(), begin(this), peer, this.#opcode, region, this.#regionOffset, address, length, timeoutMs)
+    transfer(begin(this), peer, this.#opcode, region, this.#regionOffset, address, length, timeoutMs)
   }
 
   protected override finished(_op: number, value: number): void {
@@ -114,7 +114,7 @@ export class PrivateRead extends Transfer<Uint8Array> {
   }
 
   protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
-    native.readStaged(attached(), begin(this), peer, address, length, timeoutMs)
+    readStaged(begin(this), peer, address, length, timeoutMs)
   }
 
   protected override finished(op: number, value: number): void {
@@ -148,7 +148,7 @@ export class ViewRead extends Transfer<number> {
   }
 
   protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
-    native.readStaged(attached(), begin(this), peer, address, length, timeoutMs)
+    readStaged(begin(this), peer, address, length, timeoutMs)
   }
 
   protected override finished(op: number, value: number): void {

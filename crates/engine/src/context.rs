@@ -65,7 +65,7 @@ impl Context {
             return link;
         }
         links.retain(|_, link| link.strong_count() > 0);
-        let link = Link::new(destination.clone(), Arc::downgrade(&self.shared));
+        let link = Link::new(destination.clone(), &self.shared);
         links.insert(destination, Arc::downgrade(&link));
         link
     }

@@ -57,6 +57,8 @@ pub(crate) struct Link {
     /// Its name, and who is told when the other side comes and goes.
     pub(crate) destined: Destined,
     context: Weak<Shared>,
+    /// Of its context, here because every operation asks for it.
+    lane_limit: usize,
     bulk: Arc<BulkQueue>,
     backoff: Arc<Backoff>,
     state: Mutex<Lanes>,
@@ -104,11 +106,12 @@ impl OpenLane {
 }
 
 impl Link {
-    pub(crate) fn new(destination: Destination, context: Weak<Shared>) -> Arc<Self> {
+    pub(crate) fn new(destination: Destination, context: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             destined: Destined::to(destination.name().into()),
             destination,
-            context,
+            context: Arc::downgrade(context),
+            lane_limit: context.limits.lanes_per_peer as usize,
             bulk: Arc::default(),
             backoff: Arc::default(),
             state: Mutex::default(),
@@ -136,7 +139,7 @@ impl Link {
             let command = Command::Submit(operation);
             return self.tell_or_open(&mut messages.lane, command, Some(*endpoint), None, stats);
         }
-        match Bulk::take_apart(operation, Instant::now(), self.bulk.holders()) {
+        match Bulk::take_apart(operation, || self.bulk.holders()) {
             Ok(bulk) => self.submit_bulk(vec![bulk], stats),
             Err(small) => self.submit_small(Command::Submit(small), stats),
         }
@@ -192,7 +195,7 @@ impl Link {
     /// Hands small operations over, to the first lane.
     pub(crate) fn submit_small(&self, command: Command, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
-        let bulk = (self.lane_limit() == 1).then_some(&self.bulk);
+        let bulk = (self.lane_limit == 1).then_some(&self.bulk);
         self.tell_or_open(lane(&mut state, 0), command, None, bulk, stats)
     }
 
@@ -200,7 +203,7 @@ impl Link {
     pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
         operations.into_iter().for_each(|bulk| self.bulk.push(bulk));
-        let most = self.lane_limit();
+        let most = self.lane_limit;
         if most == 1 {
             return self.tell_or_open(lane(&mut state, 0), Command::Work, None, Some(&self.bulk), stats);
         }
@@ -231,12 +234,6 @@ impl Link {
             .flatten()
             .chain(state.messages.values().filter_map(|messages| messages.lane.as_ref()));
         lanes.filter(|lane| !lane.task.is_finished()).count() as u64
-    }
-
-    fn lane_limit(&self) -> usize {
-        self.context
-            .upgrade()
-            .map_or(1, |context| context.limits.lanes_per_peer as usize)
     }
 
     /// `endpoint` is whose messages the lane carries; lanes for all else are the context's.

@@ -28,6 +28,9 @@ const BATCH: usize = 1024;
 /// Numbers per record: operation, state, value, and one to make it a power of two.
 const FIELDS: usize = 4;
 
+/// Numbers of an order: that there is one, and what it is. See `transfer`.
+const ORDER_FIELDS: usize = 9;
+
 /// The state of one attachment. It lives on its environment's thread and is only used there.
 pub(crate) struct Attachment {
     queue: Arc<CompletionQueue>,
@@ -35,6 +38,7 @@ pub(crate) struct Attachment {
     pub(crate) names: Names,
     issuer: Arc<Issuer>,
     records: Arc<Memory>,
+    order: Arc<Memory>,
     drained: Vec<Completion>,
     /// What did not fit into a record, until JavaScript fetches it.
     ended: HashMap<u64, std::result::Result<Done, Error>>,
@@ -66,7 +70,34 @@ pub(crate) fn with<R>(attachment: u32, job: impl FnOnce(&mut Attachment) -> R) -
     ATTACHMENTS.with_borrow_mut(|attachments| attachments.get_mut(attachment as usize).map(job))
 }
 
+/// Runs `job` on the order that JavaScript has just written and on the attachment whose it is. There is one: JavaScript runs
+/// nothing between writing it and this call.
+pub(crate) fn with_order(job: impl FnOnce(&mut Attachment, [f64; ORDER_FIELDS - 1])) {
+    ATTACHMENTS.with_borrow_mut(|attachments| {
+        // Nearly always the first, and the only one.
+        let found = attachments
+            .iter_mut()
+            .find_map(|(_, attachment)| attachment.ordered().map(|order| (attachment, order)));
+        if let Some((attachment, order)) = found {
+            job(attachment, order);
+        }
+    });
+}
+
 impl Attachment {
+    /// Takes the order, if there is one.
+    fn ordered(&self) -> Option<[f64; ORDER_FIELDS - 1]> {
+        let mut bytes = [0; ORDER_FIELDS * 8];
+        // Private memory gives every byte; only a file's can be lost.
+        let _ = self.order.copy_out(0, &mut bytes);
+        let (fields, _) = bytes.as_chunks::<8>();
+        if f64::from_ne_bytes(fields[0]) != 1.0 {
+            return None;
+        }
+        let _ = self.order.copy_in(0, &0_f64.to_ne_bytes());
+        Some(std::array::from_fn(|index| f64::from_ne_bytes(fields[index + 1])))
+    }
+
     pub(crate) fn ticket(&mut self, operation: f64, name: &'static str) -> Ticket {
         Ticket::new(Arc::clone(&self.issuer), self.names.begin(operation), name)
     }
@@ -118,12 +149,14 @@ impl Attachment {
     }
 }
 
-/// The number of an attachment and the memory that its records lie in.
+/// The number of an attachment and the memory that its records lie in, and its order.
 #[napi(object)]
 pub struct Attached<'env> {
     pub id: u32,
     #[napi(ts_type = "ArrayBuffer")]
     pub records: Unknown<'env>,
+    #[napi(ts_type = "ArrayBuffer")]
+    pub order: Unknown<'env>,
 }
 
 /// Attaches one copy of the JavaScript side. `onWake` is called, once however many ends there are, when `drain` has
@@ -137,14 +170,16 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
         .build()?;
     let queue = CompletionQueue::new(wake);
     let sink: Arc<dyn CompletionSink> = Arc::clone(&queue) as _;
-    let records = Memory::private(BATCH * FIELDS * 8).map_err(|error| napi::Error::from_reason(error.to_string()))?;
-    let view = external(env, &records)?;
+    let memory = |len| Memory::private(len).map_err(|error| napi::Error::from_reason(error.to_string()));
+    let (records, order) = (memory(BATCH * FIELDS * 8)?, memory(ORDER_FIELDS * 8)?);
+    let views = (external(env, &records)?, external(env, &order)?);
     let attachment = Attachment {
         queue,
         issuer: Issuer::local(Arc::clone(&sink)),
         sink,
         names: Names::default(),
         records,
+        order,
         drained: Vec::with_capacity(BATCH),
         ended: HashMap::new(),
         staged: HashMap::new(),
@@ -163,7 +198,11 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
             attachment.abandon();
         }
     })?;
-    Ok(Attached { id, records: view })
+    Ok(Attached {
+        id,
+        records: views.0,
+        order: views.1,
+    })
 }
 
 /// Fetches ends into the records; how many. Below 1,024 that was all, and the next end calls `onWake`.

@@ -1,7 +1,7 @@
 //! The hot path: numbers in, the operation is on its way when the call returns.
 
 use crate::{
-    attachment::{Attachment, private, stage, with},
+    attachment::{Attachment, private, stage, with, with_order},
     numbers::{number, timeout},
     view::{Numbers, View},
 };
@@ -77,44 +77,38 @@ fn address(value: f64) -> Result<u64, Error> {
         .ok_or_else(|| Error::new(ErrorKind::OutOfRange))
 }
 
-/// Reads (1) into or writes (2) from a range of a region.
+/// Hands over what JavaScript has written into an attachment's order: a read (1) into or a write (2) from a range of a region.
+/// With a region below zero it is a read into private memory, which is kept under the operation until it is taken.
+///
+/// No arguments: converting nine of them, and what the binding does around a call that has any, costs more than all that
+/// the engine does with a small operation.
 #[napi(catch_unwind)]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "a call of numbers costs a third of one with an object"
-)]
-pub fn transfer(
-    attachment: u32,
-    operation: f64,
-    peer: f64,
-    opcode: u32,
-    region: f64,
-    region_offset: f64,
-    remote_address: f64,
-    length: f64,
-    timeout_ms: f64,
-) {
-    with(attachment, |attachment| {
-        let range = local(attachment, region, region_offset, length, opcode == 1);
+pub fn transfer() {
+    with_order(|attachment, order| {
+        let [
+            operation,
+            peer,
+            opcode,
+            region,
+            region_offset,
+            remote_address,
+            length,
+            timeout_ms,
+        ] = order;
+        let is_read = opcode == 1.0;
+        let range = if region < 0.0 {
+            let length = number(length).ok_or_else(|| Error::new(ErrorKind::OutOfRange));
+            length.and_then(|length| stage(attachment, operation, length))
+        } else {
+            local(attachment, region, region_offset, length, is_read)
+        };
         let request = range.and_then(|span| address(remote_address).map(|addr| (addr, span)));
-        let (name, request) = if opcode == 1 {
+        let (name, request) = if is_read {
             ("read", request.map(|(addr, into)| Request::Read { addr, into }))
         } else {
             ("write", request.map(|(addr, from)| Request::Write { addr, from }))
         };
         submit(attachment, operation, name, peer, timeout_ms, request);
-    });
-}
-
-/// Reads into private memory, which is kept under the operation until it is taken.
-#[napi(catch_unwind)]
-pub fn read_staged(attachment: u32, operation: f64, peer: f64, remote_address: f64, length: f64, timeout_ms: f64) {
-    with(attachment, |attachment| {
-        let length = number(length).ok_or_else(|| Error::new(ErrorKind::OutOfRange));
-        let request = length
-            .and_then(|length| stage(attachment, operation, length))
-            .and_then(|into| address(remote_address).map(|addr| Request::Read { addr, into }));
-        submit(attachment, operation, "read", peer, timeout_ms, request);
     });
 }
 

@@ -40,11 +40,10 @@ impl Bulk {
     }
 
     /// The operation taken apart, or as it was where it is to stay whole: only reads and writes can be, a message is
-    /// one request.
+    /// one request. Nothing is looked up for those, which are most.
     pub(crate) fn take_apart(
         operation: Operation,
-        now: Instant,
-        holders: Weak<dyn PartHolders>,
+        holders: impl FnOnce() -> Weak<dyn PartHolders>,
     ) -> Result<Self, Operation> {
         let Operation {
             ticket,
@@ -56,15 +55,9 @@ impl Bulk {
             Request::Read { addr, into: span } | Request::Write { addr, from: span }
                 if Self::wants(addr, span.len()) =>
             {
-                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, opcode, false, holders);
-                Ok(Self::part(
-                    opcode,
-                    addr,
-                    span,
-                    parts,
-                    0,
-                    timeout.map(|timeout| now + timeout),
-                ))
+                let parts = Parts::new(ticket, pieces(span.len()), span.len() as u64, opcode, false, holders());
+                let deadline = timeout.map(|timeout| Instant::now() + timeout);
+                Ok(Self::part(opcode, addr, span, parts, 0, deadline))
             }
             request => Err(Operation {
                 ticket,

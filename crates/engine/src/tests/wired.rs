@@ -100,7 +100,7 @@ impl Wired {
             request,
             timeout: Some(timeout),
         };
-        let command = match Bulk::take_apart(operation, tokio::time::Instant::now(), self.bulk.holders()) {
+        let command = match Bulk::take_apart(operation, || self.bulk.holders()) {
             Ok(bulk) => {
                 self.bulk.push(bulk);
                 Command::Work
