@@ -206,8 +206,9 @@ export class TcpEndpoint extends EndpointEmitter {
    *   name in the endpoint's directory: waited for, within the one deadline, if nobody does yet or nobody answers behind it.
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
    *   than 1 MiB, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
-   *   `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than 1 MiB), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`, `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name
-   *   when the directory cannot be asked. `waitSync` of a connect to a name throws a `TypeError`: the answer needs the event loop.
+   *   `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than 1 MiB), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`,
+   *   `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name when the directory cannot be asked. `waitSync` of a
+   *   connect to a name throws a `TypeError`: the answer needs the event loop.
    */
   connect(target: string | URL | PeerInfo | NamedTarget, options: ConnectOptions = {}): TransferFuture<Peer> {
     checkKeys(options, ['timeoutMs', 'signal', 'wire'])
