@@ -120,9 +120,6 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
-        if matches!(self.incoming, Incoming::Preface) {
-            return Error::io(ErrorKind::Connect, error);
-        }
         if let Some(attendance) = &mut self.attendance {
             attendance.part(Parting::Reset);
         }
