@@ -27,7 +27,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
-    task::AbortHandle,
+    task::JoinHandle,
     time::Instant,
 };
 use tracing::{debug, error, info};
@@ -54,7 +54,8 @@ pub struct Wanted<'a> {
 
 #[derive(Debug, Default)]
 struct State {
-    accepting: Option<AbortHandle>,
+    /// Holds the listening socket until it has ended.
+    accepting: Option<JoinHandle<()>>,
     local_address: Option<IpAddr>,
     closed: bool,
 }
@@ -109,7 +110,7 @@ impl Endpoint {
                 }
             }
         });
-        state.accepting = Some(task.abort_handle());
+        state.accepting = Some(task);
     }
 
     /// Peers that are made from now on are dialled from this address of ours; those of the other family have none.
@@ -272,12 +273,13 @@ impl Endpoint {
     /// that a peer's body is coming in by or answers are leaving by when that is done, and all of them when `patience` is
     /// over; then the ticket, within a second after that. Closing twice is closing once.
     pub fn close_within(&self, patience: Duration, ticket: Ticket) {
-        {
+        let accepting = {
             let mut state = self.state.lock();
             state.closed = true;
-            if let Some(accepting) = state.accepting.take() {
-                accepting.abort();
-            }
+            state.accepting.take()
+        };
+        if let Some(accepting) = &accepting {
+            accepting.abort();
         }
         // Behind the flag: no peer is made that this does not see.
         let peers = self.holders.peers();
@@ -290,7 +292,14 @@ impl Endpoint {
                 lanes.await;
             }
             // Sessions keep the time themselves; this is for a runtime that has stopped.
-            let _ = tokio::time::timeout(patience + Duration::from_secs(1), target.sessions_ended()).await;
+            let quiet = async {
+                if let Some(accepting) = accepting {
+                    // On another thread it goes later than it was told to, and the port with it.
+                    let _ = accepting.await;
+                }
+                target.sessions_ended().await;
+            };
+            let _ = tokio::time::timeout(patience + Duration::from_secs(1), quiet).await;
             // Operations of other endpoints may still have a region of this one as their local end.
             for region in regions {
                 fence(region, Duration::ZERO).await;

@@ -3,6 +3,8 @@
 use super::{support::*, wired::*};
 use crate::{
     config::Limits,
+    context::Context,
+    endpoint::Endpoint,
     error::ErrorKind,
     io::pipe::Behaviour,
     op::{Done, channel},
@@ -131,4 +133,31 @@ async fn an_endpoint_closes_within_the_time_that_it_is_given() {
     assert_eq!(region.in_flight(), 0);
     assert!(read(&peer, region.address(), 10).await.is_err());
     drop(greedy);
+}
+
+#[tokio::test]
+async fn nobody_connects_to_an_endpoint_that_has_closed_on_whichever_thread_it_listened() {
+    let limits = Limits {
+        io_threads: 2,
+        ..Limits::default()
+    };
+    let context = Context::new(limits).unwrap();
+    let endpoint = Endpoint::new(context.clone()).unwrap();
+    let (ticket, _, listening) = channel::ticket("listen");
+    endpoint.listen("127.0.0.1", 0, ticket);
+    listening.wait().await.unwrap();
+    // Threads have their turns: the second one's goes by, and the first, which accepts, is busy for a while.
+    let _second = context.shared().next_thread();
+    let (busy, is_busy) = tokio::sync::oneshot::channel();
+    let _first = context.shared().next_thread().spawn(async {
+        busy.send(()).unwrap();
+        std::thread::sleep(SECOND / 5);
+    });
+    is_busy.await.unwrap();
+    let (ticket, _, closed) = channel::ticket("close");
+    endpoint.close(ticket);
+    closed.wait().await.unwrap();
+    let (_, port) = endpoint.address();
+    let refused = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
