@@ -16,6 +16,7 @@ import {
 } from 'memlane'
 import { Child } from './support/child'
 import { endpoint, fill, thrown } from './support/pair'
+import { RawListener } from './support/raw-listener'
 
 let names = 0
 /** A name that no other test of this process has. */
@@ -246,6 +247,18 @@ test('an announcement that a dead process left behind is waited out: nobody at i
     t.like(error, { code: 'ERR_TIMEOUT', peer: `127.0.0.1:${stale.port}` })
     t.like(error?.cause, { code: 'ERR_CONNECT' })
   }
+})
+
+test('a process that dies while it is being connected to is waited out like one that was dead before', async (t) => {
+  // It greets, and dies with the question who it is.
+  const dying = await RawListener.start({ describe: (_, socket) => void socket.resetAndDestroy() })
+  t.teardown(() => dying.stop())
+  const target = await announced(t, fresh(), 9)
+  const stale: PeerInfo = { host: '127.0.0.1', port: dying.port, memlane: { version: 1 } }
+  const directory = scripted((asked) => Promise.resolve(asked < 2 ? stale : target.endpointInfo()))
+  const initiator = await endpoint(t, { directory })
+  t.is(await which(await initiator.connect({ name: 'x' })), 9)
+  t.is(directory.asked, 3)
 })
 
 test('the workers of a process find each other, and a worker that ends takes its name with it', async (t) => {

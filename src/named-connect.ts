@@ -13,6 +13,9 @@ const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 500
 const FAR_MS = 2 ** 31 - 1
 
+/** What a dial fails with where nobody is, somebody hangs, or whoever was there has gone in that moment. */
+const NOBODY_THERE: readonly ErrorCode[] = ['ERR_CONNECT', 'ERR_TIMEOUT', 'ERR_PEER_CLOSED']
+
 /** The name of a target that is one, checked. */
 export function nameOf(target: unknown): string | undefined {
   if (typeof target !== 'object' || target === null || target instanceof URL || 'host' in target || !('name' in target)) {
@@ -101,7 +104,7 @@ export class NamedConnect extends TransferFuture<Peer> {
       peer = await this.#dialling.wait()
     } catch (error) {
       this.#dialling = undefined
-      if (!(error instanceof MemlaneError) || (error.code !== 'ERR_CONNECT' && error.code !== 'ERR_TIMEOUT')) throw error
+      if (!(error instanceof MemlaneError) || !NOBODY_THERE.includes(error.code)) throw error
       this.#last = error
       return
     }
