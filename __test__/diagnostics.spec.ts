@@ -183,6 +183,24 @@ test.serial('an operation that was started before anybody listened is not told, 
   await t.throwsAsync(unheard)
 })
 
+test.serial('an operation that asks the peer first is not told as begun by its second round trip', async (t) => {
+  t.context.stop()
+  const { target, initiator, peer } = await pair(t)
+  target.alloc('kv', 1, { access: 'read' })
+  const asking = Array.from({ length: 5 }, () => peer.read('kv'))
+  const others = Array.from({ length: 5 }, () => initiator.connect(url(target)))
+  let told = 0
+  const count = () => void told++
+  subscribe(DIAGNOSTICS_CHANNELS.start, count)
+  try {
+    for (const read of asking) t.is((await read).byteLength, 1)
+    for (const connect of others) await connect
+    t.is(told, 0)
+  } finally {
+    unsubscribe(DIAGNOSTICS_CHANNELS.start, count)
+  }
+})
+
 test.serial('a start is told in the context of its call', async (t) => {
   const { peer } = await pair(t)
   const storage = new AsyncLocalStorage<string>()

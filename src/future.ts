@@ -216,9 +216,7 @@ export abstract class TransferFuture<T> implements Promise<T> {
     giveUp(this.#operation)
   }
 
-  /** Tells its start, once: an operation may have more than one round trip. */
   #start(it: Traceable): void {
-    if (this.#message !== undefined) return
     const subject = it.about()
     if (subject !== undefined) this.#message = tellStart(subject)
   }
@@ -258,7 +256,9 @@ export abstract class TransferFuture<T> implements Promise<T> {
 
   static {
     begin = (future) => {
-      if (isTraced()) future.#start(future)
+      // Once, and in the stack of its caller: an operation may have more than one round trip, and what it does between them
+      // is done while completions are drained, where no subscriber may run.
+      if (future.#operation === -1 && isTraced()) future.#start(future)
       return (future.#operation = admit(future))
     }
     withdraw = (future, error) => {
