@@ -1,5 +1,5 @@
 import anyTest, { type TestFn } from 'ava'
-import { type ArgumentErrorCode, MemoryRegion, Peer, TcpEndpoint } from 'memlane'
+import { type ArgumentErrorCode, MemoryRegion, Peer, TcpEndpoint, TransferFuture } from 'memlane'
 import { thrown, url } from './support/pair'
 
 // What TypeScript would not let through is just what has to be tried here.
@@ -330,9 +330,36 @@ test('classes that are not made with new say how they are made', (t) => {
     [TcpEndpoint, 'TcpEndpoint.listen()'],
     [MemoryRegion, 'endpoint.alloc()'],
     [Peer, 'endpoint.connect()'],
+    [TransferFuture, 'an operation'],
   ] as const) {
     const make = Class as unknown as new () => unknown
     const error = t.throws(() => new make(), { instanceOf: TypeError, code: 'ERR_ILLEGAL_CONSTRUCTOR' })
     t.true(error.message.includes(how))
   }
+})
+
+test('what looks right and would do something else is refused, and says what to do', (t) => {
+  const { target, initiator, peer, region } = t.context as unknown as Record<string, Loose>
+  const cases: [() => unknown, RegExp][] = [
+    // Without either key nobody knows which wire it speaks; writes on the wrong one would not be acknowledged.
+    [() => initiator?.connect?.({ host: '127.0.0.1', port: t.context.target.port }), /neither memlane nor mr_info.*\{ wire \}/],
+    [() => initiator?.connect?.(peer), /neither memlane nor mr_info/],
+    [() => initiator?.connect?.('x'), /\{ name \} for an announced one/],
+    [() => target?.alloc?.('t', { dtype: 'int8', shape: [1] }, { access: 'read' }), /leave the third argument out/],
+    [() => peer?.read?.('x', { intoOffset: 1 }), /intoOffset .* into, which is missing/],
+    [() => peer?.readBatch?.(new Int32Array(3), { remote: 'x', local: region }), /descriptors must be a Float64Array/],
+    [() => peer?.write?.('x', new Uint8Array(1), { notify: 'x' }), /^notify must be/],
+    [() => target?.alloc?.('t', 1, { access: 'rw' }), /got "rw"/],
+  ]
+  for (const [call, message] of cases) t.throws(call, { instanceOf: TypeError, message })
+})
+
+test('an error about a remote region names it, and says what may be missing', async (t) => {
+  const { target, peer } = t.context
+  target.alloc('private', 10)
+  await t.throwsAsync(peer.read('private').wait(), { code: 'ERR_REGION_NOT_FOUND', message: /^read from .*"private".*grants anybody access/ })
+  t.throws(() => peer.read('x', { remoteOffset: 101 }), { instanceOf: RangeError, message: /^remoteOffset 101 leaves the region "x" of .*100 bytes$/ })
+  t.throws(() => peer.write('x', new Uint8Array(2), { remoteOffset: 99 }), { instanceOf: RangeError, message: /^remoteOffset 99 and length 2 leave the region "x"/ })
+  const error = await t.throwsAsync(peer.read('x', { signal: AbortSignal.abort() }).wait(), { code: 'ERR_ABORTED' })
+  t.like(error, { peer: `127.0.0.1:${target.port}`, operation: 'read' })
 })

@@ -171,3 +171,26 @@ test('a peer whose proxy hangs up at once is dialled no more often than one that
   isUp = true
   t.is((await peer.read('x', { timeoutMs: 5000 })).byteLength, 3)
 })
+
+test('a peer that resets the connection in the handshake was not reached: ERR_CONNECT, by one dial', async (t) => {
+  const ways: ((socket: Socket) => void)[] = [
+    (socket) => socket.resetAndDestroy(),
+    (socket) => socket.once('data', () => socket.resetAndDestroy()),
+    (socket) => socket.once('data', (bytes: Buffer) => socket.write(bytes.subarray(0, 10), () => socket.resetAndDestroy())),
+  ]
+  for (const [index, reset] of ways.entries()) {
+    let accepted = 0
+    const server = createServer((socket) => {
+      accepted++
+      socket.on('error', () => undefined)
+      reset(socket)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const initiator = await endpoint(t)
+    await t.throwsAsync(initiator.connect(`tcp://127.0.0.1:${port}`).wait(), { code: 'ERR_CONNECT' }, `way ${index}`)
+    t.is(accepted, 1, `way ${index}`)
+  }
+})

@@ -319,8 +319,10 @@ test('a peer that dies fails its operations at once, with the peer and the opera
   for (const [index, failure] of failures.entries()) {
     const [operation] = pending[index] ?? []
     const error = await failure
-    // Also of what may go by another connection, and is dialled for once more in vain.
-    t.like(error, { code: 'ERR_PEER_CLOSED', origin: 'transport', operation, peer: `127.0.0.1:${info.port}` })
+    // Also of what may go by another connection, and is dialled for once more in vain. The lane of messages is new, and never
+    // had an answer to its preface.
+    const code = operation === 'send' ? 'ERR_CONNECT' : 'ERR_PEER_CLOSED'
+    t.like(error, { code, origin: 'transport', operation, peer: `127.0.0.1:${info.port}` })
   }
   const refused = await t.throwsAsync(peer.read('data').wait())
   t.like(refused, { code: 'ERR_CONNECT', operation: 'read', peer: `127.0.0.1:${info.port}` })

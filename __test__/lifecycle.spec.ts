@@ -86,3 +86,33 @@ test('what a program breaks in one operation is told, and the others of its turn
   t.deepEqual(stdout.trim().split('\n').sort(), ['ended', 'told: broken by the program'])
   t.is(status, 0)
 })
+
+const TWICE = `
+  const load = () => {
+    for (const file of Object.keys(require.cache)) if (!file.endsWith('.node')) delete require.cache[file]
+    return require('memlane')
+  }
+  void (async () => {
+    const copies = [load(), load(), load()]
+    if (new Set(copies.map(({ TcpEndpoint }) => TcpEndpoint)).size !== copies.length) throw new Error('one copy')
+    const sides = await Promise.all(copies.map(async ({ TcpEndpoint }, index) => {
+      const endpoint = await TcpEndpoint.listen()
+      const held = new Uint8Array(endpoint.alloc('held', 64, { access: 'readwrite' }).buffer).fill(index + 1)
+      const into = endpoint.alloc('into', 64)
+      return { endpoint, held, into, peer: await endpoint.connect('tcp://127.0.0.1:' + endpoint.port) }
+    }))
+    for (let round = 0; round < 3; round++) {
+      const reads = sides.flatMap(({ peer, into }) => [peer.read('held', { into }), peer.read('held')])
+      const ends = await Promise.all(reads)
+      console.log(sides.map(({ into }, index) => [into.copyOut()[63], ends[2 * index], ends[2 * index + 1][63]].join()).join(' '))
+      await Promise.all(sides.map(({ peer, into }) => peer.write('held', into)))
+    }
+    await Promise.all(sides.map(({ endpoint }) => endpoint.close()))
+  })()
+`
+
+test('copies of the package in one thread each move their own bytes', (t) => {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', TWICE], { encoding: 'utf8', timeout: 20_000 })
+  t.is(stdout, '1,64,1 2,64,2 3,64,3\n'.repeat(3), stderr)
+  t.is(status, 0)
+})

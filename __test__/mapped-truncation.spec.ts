@@ -5,6 +5,7 @@ import test from 'ava'
 import { type ErrorCode, MemlaneError, type MemoryRegion } from 'memlane'
 import { file } from './support/files'
 import { counting, endpoint, pair, same, thrown } from './support/pair'
+import { frame, RawListener } from './support/raw-listener'
 
 const SIZE = 8 << 20
 
@@ -282,5 +283,25 @@ test('a read that ends in the last page of a file that has become shorter has fa
   const { port } = server.address() as AddressInfo
   const peer = await initiator.connect({ host: '127.0.0.1', port, mr_info: { kv: { addr: 4096, length: BODY.length } } })
   t.like(await t.throwsAsync(peer.read('kv', { into: region }).wait()), { code: 'ERR_FILE' })
+  await peer.close()
+})
+
+test('a small read that finds its file shorter when it is answered has failed, and its connection goes on', async (t) => {
+  const initiator = await endpoint(t)
+  const path = file(t, new Uint8Array(100))
+  const region = await initiator.mapFile('x', path, { access: 'none' })
+  const listener = await RawListener.start({
+    request({ sequence, size, socket }) {
+      truncateSync(path, 50)
+      socket.write(Buffer.concat([frame(sequence, 0), Buffer.alloc(size, 7)]))
+    },
+  })
+  t.teardown(() => listener.stop())
+  const peer = await initiator.connect(listener.url)
+  const failing = peer.read('kv', { into: region, intoOffset: 40, length: 60 })
+  t.like(await t.throwsAsync(failing.wait()), { code: 'ERR_FILE', retryable: false })
+  t.is(statSync(path).size, 50)
+  t.deepEqual(await peer.read('kv', { length: 3 }), new Uint8Array([7, 7, 7]))
+  t.is(listener.lanes, 1)
   await peer.close()
 })

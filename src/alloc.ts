@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { byteCount, checkKeys, checkName, valueError, type Integer } from './arguments.js'
+import { byteCount, checkKeys, checkName, shown, valueError, type Integer } from './arguments.js'
 import { attached } from './completions.js'
 import { fromFailure } from './errors.js'
 import { ACCESS } from './info.js'
@@ -12,7 +12,7 @@ import { checkTensor } from './tensor.js'
 /** What a region's peers may do; `none` where nobody said. */
 export function checkAccess(value: Access | undefined, otherwise: Access): Access {
   const access = value ?? otherwise
-  if (!ACCESS.includes(access)) throw valueError(`access must be one of ${ACCESS.join(', ')}`)
+  if (!ACCESS.includes(access)) throw valueError(`access must be one of ${ACCESS.join(', ')}; got ${shown(access)}`)
   return access
 }
 
@@ -28,6 +28,7 @@ export function alloc(
     throw valueError('memory of JavaScript cannot be a region: alloc(name, length) makes one, and its buffer takes a copy of the bytes')
   }
   const isTensor = typeof size === 'object' && size !== null && !Array.isArray(size)
+  if (isTensor && options !== undefined) throw valueError('the options of a tensor are beside its dtype and shape: leave the third argument out')
   const given = isTensor ? size : options
   checkKeys(given, isTensor ? ['dtype', 'shape', 'access'] : ['access'])
   const tensor = isTensor ? checkTensor(size.dtype, size.shape) : undefined

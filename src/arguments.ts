@@ -84,8 +84,8 @@ export function checkSeconds(value: unknown): number {
 }
 
 /** A message's tag. */
-export function checkTag(value: unknown): number {
-  return integer(value, 'tag')
+export function checkTag(value: unknown, what = 'tag'): number {
+  return integer(value, what)
 }
 
 export function checkBoolean(value: unknown, what: string): boolean {

@@ -25,12 +25,13 @@ const entryOfDescriptors = (entry: number) => `entry ${entry} of descriptors`
 export function planOf(remote: Remote, direction: Direction, entries: unknown, options: unknown): Plan {
   if (entries instanceof Float64Array) return planDescriptors(remote, direction, entries, options as DescriptorOptions)
   if (Array.isArray(entries)) return planAssignments(remote, direction, entries)
+  if (ArrayBuffer.isView(entries)) throw typeError('descriptors', 'a Float64Array', entries)
   throw typeError('assignments', 'an array of assignments, or a Float64Array', entries)
 }
 
 /** The keys that the options of such entries have beside `others`. */
 export function checkBatchKeys(entries: unknown, options: object | undefined, others: readonly string[]): void {
-  checkKeys(options, entries instanceof Float64Array ? ['remote', 'local', ...others] : others)
+  checkKeys(options, ArrayBuffer.isView(entries) ? ['remote', 'local', ...others] : others)
 }
 
 function whole(value: unknown, entry: number, key: string): number {

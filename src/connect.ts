@@ -1,4 +1,4 @@
-import { typeError } from './arguments.js'
+import { typeError, valueError } from './arguments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { MemlaneError } from './errors.js'
@@ -35,6 +35,9 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
     throw typeError('target', 'a URL, an endpoint info, its JSON, or { name }', text)
   }
   const info = checkInfo(text)
+  if (wire === undefined && !info.native && !info.lists) {
+    throw valueError('the target has neither memlane nor mr_info, so that nobody knows which wire it speaks: give { wire } or tcp://host:port')
+  }
   return {
     host: info.host,
     port: info.port,

@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { tensorBytes, type Tensor } from './tensor.js'
 
 /**
  * The names of the channels of `node:diagnostics_channel` on which every operation is told: one `start`, then one `end` or one
@@ -79,6 +80,7 @@ export function tellEnd(message: OperationMessage, result: unknown): void {
   message.durationMs = performance.now() - message.startTime
   if (typeof result === 'number') message.bytes = result
   else if (result instanceof Uint8Array) message.bytes = result.byteLength
+  else if (message.operation === 'readTensor') message.bytes = tensorBytes(result as Tensor)
   else if (message.operation === 'recv') {
     const { bytes, from, tag } = result as { bytes: number; from: string; tag: number | bigint }
     Object.assign(message, { bytes, peer: from, tag })

@@ -10,6 +10,7 @@ import {
   checkTimeout,
   DEFAULT_TIMEOUT_MS,
   integer,
+  shown,
   typeError,
   valueError,
   type Bytes,
@@ -213,7 +214,7 @@ export class TcpEndpoint extends EndpointEmitter {
   connect(target: string | URL | PeerInfo | NamedTarget, options: ConnectOptions = {}): TransferFuture<Peer> {
     checkKeys(options, ['timeoutMs', 'signal', 'wire'])
     const { wire } = options
-    if (wire !== undefined && !WIRES.includes(wire)) throw valueError(`wire must be one of ${WIRES.join(', ')}`)
+    if (wire !== undefined && !WIRES.includes(wire)) throw valueError(`wire must be one of ${WIRES.join(', ')}; got ${shown(wire)}`)
     const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
     const name = nameOf(target)

@@ -129,11 +129,13 @@ export function closedError(what: string): MemlaneError {
 }
 
 /** The error of an operation that its own caller gave up. */
-export function abortedError(operation: string, cause: unknown): MemlaneError {
-  return new MemlaneError(`the ${operation} was cancelled`, {
+export function abortedError(operation: string, cause: unknown, peer?: string): MemlaneError {
+  const whose = peer === undefined ? '' : ` ${operation === 'read' ? 'from' : 'to'} ${peer}`
+  return new MemlaneError(`the ${operation}${whose} was cancelled`, {
     code: 'ERR_ABORTED',
     origin: 'local',
     retryable: false,
+    peer,
     operation,
     cause,
   })

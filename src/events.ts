@@ -90,25 +90,8 @@ export abstract class EndpointEmitter extends EventEmitter<EndpointEvents> {
     return this.#lost
   }
 
-  /** Adds a listener; see `EventEmitter`. Listeners do not keep the process alive. */
-  override on<E extends keyof EndpointEvents>(event: E, listener: (...args: EndpointEvents[E]) => void): this {
-    super.on(event, listener as never)
-    return this.#watch(event)
-  }
-
-  /** {@link on}. */
-  override addListener<E extends keyof EndpointEvents>(event: E, listener: (...args: EndpointEvents[E]) => void): this {
-    return this.on(event, listener)
-  }
-
-  /** {@link on}, in front of the listeners that are there. */
-  override prependListener<E extends keyof EndpointEvents>(event: E, listener: (...args: EndpointEvents[E]) => void): this {
-    super.prependListener(event, listener as never)
-    return this.#watch(event)
-  }
-
-  #watch(event: keyof EndpointEvents): this {
-    if (this.#watched === undefined && !this.#endpoint.closed && EVENTS.includes(event)) {
+  #watch(event: string | symbol): this {
+    if (this.#watched === undefined && !this.#endpoint.closed && EVENTS.includes(event as keyof EndpointEvents)) {
       this.#watched = native.endpointEvents(attached(), this.#endpoint.use())
       this.#ask(this.#watched)
     }
@@ -159,6 +142,18 @@ export abstract class EndpointEmitter extends EventEmitter<EndpointEvents> {
   }
 
   static {
+    // Not by `override`: declared here, their types would have to fit the EventEmitter of every version of @types/node.
+    for (const method of ['on', 'addListener', 'prependListener'] as const) {
+      const add = EventEmitter.prototype[method] as (event: string | symbol, listener: () => void) => EventEmitter
+      Object.defineProperty(this.prototype, method, {
+        value(this: EndpointEmitter, event: string | symbol, listener: () => void): EndpointEmitter {
+          add.call(this, event, listener)
+          return this.#watch(event)
+        },
+        writable: true,
+        configurable: true,
+      })
+    }
     emitError = (endpoint, error) => queueMicrotask(() => endpoint.#tellError(error))
   }
 }

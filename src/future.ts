@@ -2,7 +2,7 @@ import { clearTimeout, setTimeout } from 'node:timers'
 import { checkSeconds } from './arguments.js'
 import { admit, attached, drain, giveUp, retract, type Completion } from './completions.js'
 import { isTraced, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
-import { MemlaneError } from './errors.js'
+import { illegalConstructor, MemlaneError } from './errors.js'
 import { native } from './native.js'
 
 const SLICE_MS = 100
@@ -115,6 +115,11 @@ export abstract class TransferFuture<T> implements Promise<T> {
   #waiters: Set<Waiter<T>> | undefined = undefined
   #followed: Followers | undefined = undefined
   #message: OperationMessage | undefined = undefined
+
+  /** Operations make theirs. */
+  protected constructor() {
+    if (new.target === TransferFuture) throw illegalConstructor('TransferFuture', 'an operation')
+  }
 
   /** Awaits the result, as a promise would. */
   // oxlint-disable-next-line no-thenable -- being awaitable is what a future is for

@@ -18,6 +18,8 @@ export interface CheckedInfo {
   port: number
   regions: Map<string, RegionInfo>
   native: boolean
+  /** Whether it says anything of regions. */
+  lists: boolean
   /** The number of the endpoint's start, where the info has it. */
   instance: string | undefined
 }
@@ -37,7 +39,7 @@ function checkRegion(name: string, value: unknown): RegionInfo {
   const length = byteCount(entry.length, `${what}.length`, 0, Number.MAX_SAFE_INTEGER - addr)
   const info: RegionInfo = { ...entry, addr, length, ...describedTensor(entry, length, what) }
   if (entry.access !== undefined && !ACCESS.includes(entry.access as Access)) {
-    throw valueError(`${what}.access must be one of ${ACCESS.join(', ')}`)
+    throw valueError(`${what}.access must be one of ${ACCESS.join(', ')}; got ${shown(entry.access)}`)
   }
   return Object.freeze(info)
 }
@@ -119,6 +121,7 @@ export function checkInfo(value: PeerInfo | string): CheckedInfo {
       port: integer(info.port, 'info.port', 1, 65_535),
       regions: checkRegions(info.mr_info),
       native: memlane !== undefined,
+      lists: info.mr_info !== undefined,
       instance: instanceOf(memlane),
     }
   })
@@ -161,7 +164,7 @@ export function parseAdvertised(value: unknown): { host: string; port: number | 
 /** Host and port of `tcp://host:port`. */
 export function parseUrl(url: string): { host: string; port: number } {
   const match = /^tcp:\/\/(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^[\]/:@?#\s\0]+)):([0-9]{1,5})\/?$/i.exec(url)
-  if (match === null) throw valueError(`expected tcp://host:port, tcp://[v6]:port or an endpoint info; got ${shown(url)}`)
+  if (match === null) throw valueError(`expected tcp://host:port, tcp://[v6]:port, an endpoint info, or { name } for an announced one; got ${shown(url)}`)
   const [, v6, name, port] = match
   return { host: checkHost(v6 ?? name), port: integer(Number(port), 'the port', 1, 65_535) }
 }

@@ -90,7 +90,7 @@ async function openAndMap(
   // Without O_NONBLOCK the open of a pipe would wait for somebody at its other end; to a file it means nothing.
   const flags = (isReadOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NONBLOCK
   const file = await open(path, flags).catch((cause: Error) => {
-    throw new MemlaneError(`the file cannot be mapped: ${cause.message}`, {
+    throw new MemlaneError(`mapFile: ${cause.message}`, {
       code: 'ERR_FILE',
       origin: 'local',
       retryable: false,

@@ -10,6 +10,7 @@ import {
   DEFAULT_TIMEOUT_MS,
   part,
   unknownOption,
+  valueError,
   type Bytes,
 } from './arguments.js'
 import { abortedError } from './errors.js'
@@ -50,6 +51,7 @@ export function startRead(
       else throw unknownOption(key, READ_OPTIONS)
     }
   }
+  if (into === undefined && intoOffset > 0) throw valueError('intoOffset is an offset in into, which is missing')
   remote.lifetime.use()
   const region = remote.regions.get(name)
   if (region === undefined) checkName(name)
@@ -61,7 +63,7 @@ export function startRead(
     view = part(bytesOf(into, 'into'), intoOffset, length === REST ? undefined : length, 'into')
   }
   if (signal?.aborted === true) {
-    return Settled.failed(abortedError('read', signal.reason), { operation: 'read', peer: remote.label, region: name })
+    return Settled.failed(abortedError('read', signal.reason, remote.label), { operation: 'read', peer: remote.label, region: name })
   }
   const transfer =
     view !== undefined
@@ -92,7 +94,7 @@ export function startWrite(
       if (key === 'remoteOffset') remoteOffset = value === undefined ? 0 : byteCount(value, key)
       else if (key === 'sourceOffset') sourceOffset = value === undefined ? 0 : byteCount(value, key)
       else if (key === 'length') length = value === undefined ? undefined : byteCount(value, key)
-      else if (key === 'notify') notify = value === undefined ? undefined : checkTag(value)
+      else if (key === 'notify') notify = value === undefined ? undefined : checkTag(value, key)
       else if (key === 'timeoutMs') timeoutMs = value === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(value)
       else if (key === 'signal') signal = value === undefined ? undefined : checkSignal(value)
       else throw unknownOption(key, WRITE_OPTIONS)
@@ -119,7 +121,7 @@ export function startWrite(
         : new NotifiedWrite(remote, name, remoteOffset, held.byteLength, timeoutMs, notify, held, 0)
   }
   if (signal?.aborted === true) {
-    return Settled.failed(abortedError('write', signal.reason), { operation: 'write', peer: remote.label, region: name })
+    return Settled.failed(abortedError('write', signal.reason, remote.label), { operation: 'write', peer: remote.label, region: name })
   }
   return followed(transfer.start(region), signal)
 }

@@ -38,7 +38,7 @@ export class Remote {
 
   /** The error for a name that the peer has no region of. */
   notFound(operation: string, name: string, entry?: number): MemlaneError {
-    return new MemlaneError(`${operation} to ${this.label}: the peer has no region named ${JSON.stringify(name)}`, {
+    return new MemlaneError(`${operation} ${operation === 'read' ? 'from' : 'to'} ${this.label}: the peer ${this.#lacks(name)}`, {
       code: 'ERR_REGION_NOT_FOUND',
       origin: 'remote',
       retryable: false,
@@ -46,6 +46,13 @@ export class Remote {
       operation,
       entry,
     })
+  }
+
+  #lacks(name: string): string {
+    const region = `region named ${JSON.stringify(name)}`
+    return this.describes
+      ? `has no ${region}, or none that grants anybody access (the default of alloc)`
+      : `listed no ${region} in its info, and on the legacy wire it cannot be asked`
   }
 
   /** Takes over what the peer said about itself. The map is replaced, so that whoever holds the old one is not surprised. */

@@ -102,7 +102,7 @@ export function startSend(
   const count = length ?? (isRegion ? Math.max(0, source.length - sourceOffset) : 0)
   if (isRegion) checkRange(sourceOffset, count, source.length, 'the source')
   if (signal?.aborted === true) {
-    return Settled.failed(abortedError('send', signal.reason), { operation: 'send', peer: remote.label, tag })
+    return Settled.failed(abortedError('send', signal.reason, remote.label), { operation: 'send', peer: remote.label, tag })
   }
   const send =
     bytes === undefined

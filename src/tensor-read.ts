@@ -130,7 +130,7 @@ export function readTensor(remote: Remote, name: string, options: ReadTensorOpti
   remote.lifetime.use()
   const region = remote.regions.get(name)
   if (region === undefined) checkName(name)
-  if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason), reading(remote, name))
+  if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason, remote.label), reading(remote, name))
   const read = new TensorRead(remote, name, timeoutMs, into).start(region)
   return followed(read, signal)
 }

@@ -118,6 +118,11 @@ function bytesOfShape(size: number, shape: readonly number[], what: string): num
   return bytes
 }
 
+/** Bytes of a tensor, without a look at its data. */
+export function tensorBytes({ dtype, shape }: Tensor): number {
+  return bytesOfShape(TYPES[dtype][0], shape, 'shape')
+}
+
 /** Checks a region's type and shape; with the bytes that they make. */
 export function checkTensor(dtype: unknown, shape: unknown): TensorKind & { length: number } {
   if (typeof dtype !== 'string') throw typeError('dtype', 'a string', dtype)

@@ -1,4 +1,4 @@
-import { checkRange } from './arguments.js'
+import { rangeError } from './arguments.js'
 import { attached, readStaged, transfer } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { unsafeMemoryError } from './errors.js'
@@ -59,10 +59,16 @@ export abstract class Transfer<T> extends NamedOperation<T> {
     this.#launch(region)
   }
 
+  #refuse(region: RegionInfo): never {
+    const what = `the region ${JSON.stringify(this.#name)} of ${this.remote.label}, which has ${region.length} bytes`
+    const range = this.#length === REST ? '' : ` and length ${this.#length}`
+    throw rangeError(`remoteOffset ${this.#remoteOffset}${range} leave${range === '' ? 's' : ''} ${what}`)
+  }
+
   #launch(region: RegionInfo): void {
     const offset = this.#remoteOffset
     const length = this.#length === REST ? this.rest(Math.max(0, region.length - offset)) : this.#length
-    checkRange(offset, length, region.length, 'the remote region')
+    if (offset > region.length || length > region.length - offset) this.#refuse(region)
     this.issue(this.remote.lifetime.use(), region.addr + offset, length, this.timeoutMs)
   }
 }

@@ -120,6 +120,9 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
+        if matches!(self.incoming, Incoming::Preface) {
+            return Error::io(ErrorKind::Connect, error);
+        }
         if let Some(attendance) = &mut self.attendance {
             attendance.part(Parting::Reset);
         }
@@ -131,7 +134,7 @@ impl<T: Transport> Lane<T> {
     fn hung_up(&mut self) -> Error {
         if matches!(self.incoming, Incoming::Preface) {
             return Error::new(ErrorKind::Connect)
-                .detail("the peer hung up in the handshake: it speaks no native wire, or refused this connection");
+                .detail("the peer hung up in the handshake: it speaks no native wire, or has as many connections as its maxConnections or maxConnectionsPerSource allow");
         }
         self.send_error
             .take()
