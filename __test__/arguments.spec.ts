@@ -360,6 +360,8 @@ test('an error about a remote region names it, and says what may be missing', as
   await t.throwsAsync(peer.read('private').wait(), { code: 'ERR_REGION_NOT_FOUND', message: /^read from .*"private".*grants anybody access/ })
   t.throws(() => peer.read('x', { remoteOffset: 101 }), { instanceOf: RangeError, message: /^remoteOffset 101 leaves the region "x" of .*100 bytes$/ })
   t.throws(() => peer.write('x', new Uint8Array(2), { remoteOffset: 99 }), { instanceOf: RangeError, message: /^remoteOffset 99 and length 2 leave the region "x"/ })
+  target.alloc('readable', 10, { access: 'read' })
+  await t.throwsAsync(peer.write('readable', new Uint8Array(1)).wait(), { code: 'ERR_ACCESS', message: /\(region "readable", which grants read\)$/ })
   const error = await t.throwsAsync(peer.read('x', { signal: AbortSignal.abort() }).wait(), { code: 'ERR_ABORTED' })
   t.like(error, { peer: `127.0.0.1:${target.port}`, operation: 'read' })
 })

@@ -259,3 +259,14 @@ test.serial('a thousand maps, used and closed, leave no descriptor and no mappin
   t.is(descriptors(), before)
   t.is(mappings(path), 0)
 })
+
+test('a file of a tebibyte is served at once, and a copy of all of it is ERR_MEMORY', async (t) => {
+  const { target, peer } = await pair(t)
+  const path = file(t, counting(10))
+  truncateSync(path, 2 ** 40)
+  const region = await target.mapFile('sparse', path)
+  t.is(region.length, 2 ** 40)
+  same(t, await peer.read('sparse', { length: 10 }), counting(10))
+  t.like(thrown(() => region.copyOut()), { code: 'ERR_MEMORY', name: 'MemlaneError' })
+  t.like(await t.throwsAsync(async () => peer.read('sparse').wait()), { code: 'ERR_MEMORY' })
+})

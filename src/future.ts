@@ -230,11 +230,6 @@ export abstract class TransferFuture<T> implements Promise<T> {
     this.#state = state
     this.#result = result
     this.#operation = -1
-    if (this.#message !== undefined) {
-      if (state === FULFILLED) tellEnd(this.#message, result)
-      else tellError(this.#message, result as Error)
-      this.#message = undefined
-    }
     if (this.#followed !== undefined) {
       this.#followed.delete(this)
       this.#followed = undefined
@@ -257,6 +252,12 @@ export abstract class TransferFuture<T> implements Promise<T> {
       this.#reject = undefined
     }
     if (state === REJECTED && !observed && !expected(result as Error)) watch(this, result as Error)
+    // Last, because a subscriber can make it throw: the message is in its hands.
+    const message = this.#message
+    if (message === undefined) return
+    this.#message = undefined
+    if (state === FULFILLED) tellEnd(message, result)
+    else tellError(message, result as Error)
   }
 
   static {

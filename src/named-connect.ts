@@ -14,7 +14,7 @@ const LONGEST_PAUSE_MS = 500
 const FAR_MS = 2 ** 31 - 1
 
 /** What a dial fails with where nobody is, somebody hangs, or whoever was there has gone in that moment. */
-const NOBODY_THERE: readonly ErrorCode[] = ['ERR_CONNECT', 'ERR_TIMEOUT', 'ERR_PEER_CLOSED']
+const NOBODY_THERE: readonly ErrorCode[] = ['ERR_CONNECT', 'ERR_TIMEOUT', 'ERR_PEER_CLOSED', 'ERR_PROTOCOL']
 
 /** The name of a target that is one, checked. */
 export function nameOf(target: unknown): string | undefined {

@@ -1,5 +1,5 @@
 import { attached } from './completions.js'
-import { abortedError, fromFailure, type MemlaneError } from './errors.js'
+import { abortedError, fromFailure, type MemlaneError, type MemlaneErrorInit } from './errors.js'
 import { abortReason, begin, cancelled, fail } from './future.js'
 import { native, type Failure } from './native.js'
 import { Operation } from './operation.js'
@@ -44,6 +44,20 @@ export abstract class NamedOperation<T> extends Operation<T> {
   protected ask(name: string, entry?: number): void {
     if (!this.remote.describes) throw this.notFound(name, entry)
     this.#ask()
+  }
+
+  /** The region that it is about, where it is one. */
+  protected get region(): string | undefined {
+    return undefined
+  }
+
+  /** What the peer refused says of which region, and what that grants as far as it is known here. */
+  protected override error(failure: Failure, overrides?: Partial<MemlaneErrorInit>): Error {
+    const name = this.region
+    if (failure.origin !== 'remote' || name === undefined) return super.error(failure, overrides)
+    const access = this.remote.regions.get(name)?.access
+    const grants = failure.code === 'ERR_ACCESS' && access !== undefined ? `, which grants ${access}` : ''
+    return super.error({ ...failure, message: `${failure.message} (region ${JSON.stringify(name)}${grants})` }, overrides)
   }
 
   protected notFound(name: string, entry?: number): MemlaneError {

@@ -20,6 +20,21 @@ export interface RegionTraits {
   refusal?: string | undefined
 }
 
+/** Memory of JavaScript for a copy; it has less room than a region can have. */
+function roomFor(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes)
+  } catch (cause) {
+    throw new MemlaneError(`JavaScript has no ${bytes} bytes for a copy: take less at a time`, {
+      code: 'ERR_MEMORY',
+      origin: 'local',
+      retryable: false,
+      operation: 'copyOut',
+      cause,
+    })
+  }
+}
+
 /** The handle of an open region, or `ERR_CLOSED`. */
 export let regionHandle: (region: MemoryRegion) => number
 /** A view over a region's memory, which outlives the region's registration; nothing where there are copies only. */
@@ -170,7 +185,7 @@ export class MemoryRegion {
     const start = byteCount(offset, 'offset')
     const count = length === undefined ? Math.max(0, this.length - start) : byteCount(length, 'length')
     checkRange(start, count, this.length, 'the region')
-    const copy = new Uint8Array(count)
+    const copy = roomFor(count)
     const failure = count > 0 ? native.copyOut(attached(), handle, start, copy) : undefined
     if (failure) throw fromFailure(failure)
     return copy

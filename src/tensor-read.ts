@@ -39,6 +39,10 @@ class TensorRead extends NamedOperation<Tensor> {
     this.#into = into
   }
 
+  protected override get region(): string {
+    return this.#name
+  }
+
   about(): OperationSubject {
     return reading(this.remote, this.#name)
   }

@@ -35,6 +35,10 @@ export abstract class Transfer<T> extends NamedOperation<T> {
     this.#length = length
   }
 
+  protected override get region(): string {
+    return this.#name
+  }
+
   about(): OperationSubject {
     const bytes = this.#length === REST ? undefined : this.#length
     return { operation: this.operation, peer: this.remote.label, region: this.#name, bytes }
