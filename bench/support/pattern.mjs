@@ -1,5 +1,6 @@
 /** Bytes that differ from offset to offset, so that bytes from the wrong place are found. */
 export const MIB = 1 << 20
+export const GIB = 2 ** 30
 
 const PERIOD = 251
 
