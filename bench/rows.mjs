@@ -135,7 +135,7 @@ export const rows = (scale) => [
     contenders: ['memlane', 'node-net'],
     completion: ARRIVED,
     fresh: { bytes: GIB },
-    run: { kind: 'beside', op: 'read', bytes: 4096, count: scaled(1000, scale), largeBytes: GIB, warmup: 500 },
+    run: { kind: 'beside', op: 'read', bytes: 4096, count: scaled(1000, scale), seconds: 4 * scale, largeBytes: GIB, warmup: 500 },
     figures: [TIMES_IDLE, P99_US, IDLE_P99_US],
   },
   {

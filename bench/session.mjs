@@ -83,6 +83,7 @@ export class Session {
       if (row.fresh) await this.#end(key)
       const pair = await this.#pair(key, turn.id, { placement, ...row.fresh })
       turn.samples.push(await pair.run(row.run))
+      pair.pause?.()
       if (row.fresh) await this.#end(key)
     } catch (error) {
       turn.absent = oneLine(error)
@@ -98,7 +99,9 @@ export class Session {
       const { start } = await load(base)
       this.#running.set(key, await start({ bytes: REGION_BYTES, variant, ...options }))
     }
-    return this.#running.get(key)
+    const pair = this.#running.get(key)
+    pair.resume?.()
+    return pair
   }
 
   async #endAll(keys) {

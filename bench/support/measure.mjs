@@ -65,30 +65,28 @@ export function batchOf(link, { op, bytes, entries, first = 0 }) {
 }
 
 /**
- * Small reads, one at a time, first alone and then while large writes to the same peer run, one after the other. They read
- * the first bytes, which the writes leave as they are.
+ * Small reads, one at a time, first alone and then while a large write to the same peer runs, the next one as soon as it
+ * ends. Where reads wait for writes few of them fit, so that `seconds` ends it too.
  */
-export async function beside(link, { bytes, count, largeBytes }) {
+export async function beside(link, { bytes, count, seconds, largeBytes }) {
   const alone = await serial(link, { op: 'read', bytes, count })
   const latencies = []
-  let seconds = 0
+  const start = performance.now()
+  const end = start + seconds * 1000
   let writes = 0
-  while (latencies.length < count) {
+  do {
     let running = true
     const write = link.write(0, largeBytes).finally(() => (running = false))
+    // One that the write's end overtakes was beside it all the same.
     while (running) {
       const begun = performance.now()
       await link.read(0, bytes)
-      // One that the write's end overtook was beside it all the same.
       latencies.push((performance.now() - begun) * 1000)
     }
-    const waited = performance.now()
     await write
-    seconds += (performance.now() - waited) / 1000
     writes++
-  }
-  const result = summary(latencies, seconds, bytes)
-  return { ...result, writes, idle_p99_us: alone.p99_us }
+  } while (latencies.length < count && performance.now() < end)
+  return { ...summary(latencies, (performance.now() - start) / 1000, bytes), writes, idle_p99_us: alone.p99_us }
 }
 
 /**

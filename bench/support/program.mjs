@@ -56,7 +56,17 @@ export class Program {
     }
   }
 
+  /** Holds the whole process until `resume`: what spins while nobody asks takes time from those whose turn it is. */
+  pause() {
+    this.#child.kill('SIGSTOP')
+  }
+
+  resume() {
+    this.#child.kill('SIGCONT')
+  }
+
   stop() {
+    this.resume()
     this.#child.stdin.end()
     return this.#child.pid === undefined ? undefined : ended(this.#child)
   }

@@ -27,7 +27,13 @@ export async function startPython(module, { bytes, placement }, env = {}) {
     await stop()
     throw error
   }
-  return { run: (row) => run(target, initiator, row), stop }
+  const both = [target, initiator]
+  return {
+    run: (row) => run(target, initiator, row),
+    pause: () => both.forEach((side) => side.pause()),
+    resume: () => both.forEach((side) => side.resume()),
+    stop,
+  }
 }
 
 async function verify(target, initiator) {
