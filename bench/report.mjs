@@ -10,7 +10,7 @@ export function show(row, { contenders, placement }, usual) {
     `${row.id}: ${row.title}${placement === usual ? '' : `; ${placement}`}`,
     `complete when ${row.completion}`,
     ...table(head, lines),
-    ...there.filter(({ completion }) => completion).map((one) => `  ${one.name} is another thing: ${one.completion}`),
+    ...there.filter(({ completion }) => completion).map((one) => `  ${one.name}, otherwise: ${one.completion}`),
     ...contenders.filter(({ absent }) => absent !== undefined).map(({ name, absent }) => `  ${name} is absent: ${absent}`),
   ]
 }
@@ -22,10 +22,12 @@ function cells({ key, text }, figures) {
 }
 
 /** One goal in one line. */
-export function goalLine({ id, row, by, value, unit, against, without, ratio, target, met }) {
+export function goalLine({ id, row, by, value, unit, against, absent, unlike, ratio, target, met }) {
   const ours = value === null ? `${by} absent` : `${by} ${number(value)} ${unit}`
   const theirs = against.value === null ? `${against.name} absent` : `${against.name} ${number(against.value)}`
-  const missing = against.value === null || without.length === 0 ? '' : `; without ${without.join(', ')}`
+  const missing = against.value === null || absent.length === 0 ? '' : `; absent: ${absent.join(', ')}`
+  const others = unlike.length === 0 ? '' : `; not compared, as complete otherwise: ${unlike.join(', ')}`
   const verdict = met ? 'met   ' : 'MISSED'
-  return `${id.padEnd(7)}${verdict}  ${row.padEnd(18)}  ${ours}, ${theirs}, ratio ${number(ratio ?? Number.NaN)}; goal: ${target}${missing}`
+  const compared = `${ours}, ${theirs}, ratio ${number(ratio ?? Number.NaN)}`
+  return `${id.padEnd(7)}${verdict}  ${row.padEnd(18)}  ${compared}; goal: ${target}${missing}${others}`
 }

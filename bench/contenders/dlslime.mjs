@@ -11,4 +11,7 @@ export async function setup() {
 
 export const version = () => wheelVersion('dlslime')
 
+/** Seen by stopping the target's process: writes of up to 1 MiB complete all the same. */
+export const completion = { write: 'the bytes have left for the target' }
+
 export const start = (options) => startPython('dlslime_tcp', options)

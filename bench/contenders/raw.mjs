@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
+import { refuse } from '../support/pattern.mjs'
 import { Program } from '../support/program.mjs'
 
 export const name = 'raw'
@@ -24,13 +25,18 @@ let binary = null
 export async function startRaw({ bytes, placement, connections = 1, callBytes = 1 << 20 }) {
   binary ??= build()
   const options = (cpu) => ['--bytes', bytes, '--call', callBytes, ...(cpu === null ? [] : ['--cpu', cpu])]
+  const dial = (port) => ['--port', port, '--connections', connections, ...options(placement.initiator)]
   const target = new Program('the target of bench/raw', [binary, 'target', ...options(placement.target)])
   const { port } = await target.answer()
-  const initiator = new Program('the initiator of bench/raw', [
-    ...[binary, 'initiator', '--port', port, '--connections', connections],
-    ...options(placement.initiator),
-  ])
+  const initiator = new Program('the initiator of bench/raw', [binary, 'initiator', ...dial(port)])
   await initiator.answer()
+  const stop = () => Promise.all([initiator.stop(), target.stop()])
+  try {
+    await verify(target, initiator, bytes)
+  } catch (error) {
+    await stop()
+    throw error
+  }
   return {
     async run({ op, bytes: size, count, warmup }) {
       if (warmup > 0) await initiator.ask(`${op} ${size} ${warmup}`)
@@ -39,8 +45,17 @@ export async function startRaw({ bytes, placement, connections = 1, callBytes = 
       const after = await target.ask('cpu')
       return { ...result, cpu_s: { initiator: cpu_s, target: after.cpu_s - before.cpu_s } }
     },
-    stop: () => Promise.all([initiator.stop(), target.stop()]),
+    stop,
   }
+}
+
+async function verify(target, initiator, bytes) {
+  await initiator.ask('wipe')
+  await initiator.ask(`read ${bytes} 1`)
+  refuse(await initiator.ask('check'), 'read')
+  await target.ask('wipe')
+  await initiator.ask(`write ${bytes} 1`)
+  refuse(await target.ask('check'), 'write')
 }
 
 /** Cargo does nothing when the programs are fresh, and its word on that is better than a look at the clock. */

@@ -16,7 +16,7 @@ export const setup = () => debianProgram('ucx_perftest', 'ucx-utils')
 export const version = () => /[\d.]+/.exec(spawnSync('ucx_info', ['-v'], { encoding: 'utf8' }).stdout)?.[0]
 
 export const completion = {
-  write: 'the put may be reused at the initiator; nothing says that the bytes are applied',
+  write: "the put's memory may be used again; nothing says that the bytes are applied",
 }
 
 export const unchecked = true

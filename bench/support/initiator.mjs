@@ -2,7 +2,7 @@
 import { answerCalls, caller } from './channel.mjs'
 import { delayMeter } from './delay.mjs'
 import { batched, batchOf, beside, blockedCaller, pipelined, serial } from './measure.mjs'
-import { firstDifference, MIB } from './pattern.mjs'
+import { firstDifference, MIB, refuse } from './pattern.mjs'
 import { spawnNode } from './spawn.mjs'
 
 const LOOPS = { serial, pipelined, batched, beside, blocked: blockedCaller }
@@ -33,18 +33,14 @@ process.on('disconnect', () => process.exit())
 /** A contender that is fast because it moves the wrong bytes is no contender. Leaves the pattern on both sides. */
 async function verify(bytes) {
   await link.read(0, bytes)
-  refuse(firstDifference(link.memory), 'read')
+  refuse({ offset: firstDifference(link.memory) }, 'read')
   await callTarget('wipe')
   await link.write(0, bytes)
-  refuse(await callTarget('firstDifference'), 'write')
+  refuse({ offset: await callTarget('firstDifference') }, 'write')
   const length = CHECKED_ENTRIES * CHECKED_ENTRY_BYTES
   link.memory.fill(0, 0, length)
   await batchOf(link, { op: 'read', entries: CHECKED_ENTRIES, bytes: CHECKED_ENTRY_BYTES })()
-  refuse(firstDifference(link.memory.subarray(0, length)), 'batch')
-}
-
-function refuse(offset, operation) {
-  if (offset >= 0) throw new Error(`a ${operation} moved a wrong byte at offset ${offset}`)
+  refuse({ offset: firstDifference(link.memory.subarray(0, length)) }, 'batch')
 }
 
 async function measured({ kind, warmup = 0, busy = false, delay = false, pool = false, ...row }) {

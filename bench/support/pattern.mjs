@@ -21,3 +21,8 @@ export function firstDifference(memory) {
   for (let offset = 0; offset < memory.length; offset++) if (differsAt(memory, offset)) return offset
   return -1
 }
+
+/** Throws when there is a first difference: an `operation` moved a byte that is not the pattern's. */
+export function refuse({ offset }, operation) {
+  if (offset >= 0) throw new Error(`a ${operation} moved a wrong byte at offset ${offset}`)
+}

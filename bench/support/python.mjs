@@ -1,6 +1,7 @@
 /** Contenders in Python: both processes, connected and checked once; `python/pair.py` has the loops. */
 import { fileURLToPath } from 'node:url'
 
+import { refuse } from './pattern.mjs'
 import { Program } from './program.mjs'
 import { PYTHON } from './provision.mjs'
 
@@ -42,10 +43,6 @@ async function verify(target, initiator) {
   await initiator.ask({ call: 'move', op: 'write' })
   refuse(await target.ask({ call: 'difference' }), 'write')
   refuse(await initiator.ask({ call: 'move_batch', ...CHECKED_BATCH }), 'batch')
-}
-
-function refuse({ offset }, operation) {
-  if (offset >= 0) throw new Error(`a ${operation} moved a wrong byte at offset ${offset}`)
 }
 
 async function run(target, initiator, { busy = false, ...row }) {
