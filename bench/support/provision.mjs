@@ -71,8 +71,9 @@ export const debianProgram = (program, ...packages) =>
 /** Sees that the shared libraries named are there, each a `[file, package]`. */
 export const debianLibraries = (...libraries) =>
   shared(libraries.join(), async () => {
-    const known = await run('ldconfig', ['-p']).catch(() => '')
-    const missing = libraries.filter(([file]) => !known.includes(file))
+    // Not everybody's PATH has its folder; where there is none at all, the start of the contender tells.
+    const known = await run('ldconfig', ['-p']).catch(() => run('/sbin/ldconfig', ['-p']).catch(() => null))
+    const missing = libraries.filter(([file]) => known !== null && !known.includes(file))
     if (missing.length > 0) await debian(missing[0][0], missing.map(([, name]) => name))
   })
 
