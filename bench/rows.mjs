@@ -38,14 +38,17 @@ const LARGE_READ = { kind: 'serial', op: 'read', bytes: 64 * MIB, warmup: 1 }
 const SMALL_READ = { kind: 'serial', op: 'read', bytes: 64, warmup: 500 }
 const BATCHES = { kind: 'batched', op: 'read', bytes: 64, entries: 1000, warmup: 100 }
 
-/** `scale` is 1 for the full form and less for the quick one: it shortens what a longer look only makes steadier. */
+/**
+ * `scale` is 1 for the full form and less for the quick one: it shortens what a longer look only makes steadier. Where a turn
+ * has `count` and `seconds`, the seconds are for contenders that are too slow for the count.
+ */
 export const rows = (scale) => [
   {
     id: 'read-64MiB',
     title: '64 MiB reads, one at a time; one connection where no number stands',
     contenders: [...LARGE, 'iperf3'],
     completion: ARRIVED,
-    run: { ...LARGE_READ, count: scaled(12, scale) },
+    run: { ...LARGE_READ, count: scaled(12, scale), seconds: 3 * scale },
     figures: [GBPS, CPU],
   },
   {
@@ -53,7 +56,7 @@ export const rows = (scale) => [
     title: '64 MiB writes, one at a time; one connection where no number stands',
     contenders: [...LARGE, 'ucx-tag', 'iperf3'],
     completion: APPLIED,
-    run: { ...LARGE_READ, op: 'write', count: scaled(12, scale) },
+    run: { ...LARGE_READ, op: 'write', count: scaled(12, scale), seconds: 3 * scale },
     figures: [GBPS, CPU],
   },
   {
@@ -69,7 +72,7 @@ export const rows = (scale) => [
     title: '1 MiB reads, one at a time, target idle',
     contenders: ['memlane', 'raw', 'raw-64k', 'node-net', 'ipc', ...SERVERS, ...ENGINES, 'ucx'],
     completion: ARRIVED,
-    run: { kind: 'serial', op: 'read', bytes: MIB, count: scaled(800, scale), warmup: 20 },
+    run: { kind: 'serial', op: 'read', bytes: MIB, count: scaled(800, scale), seconds: 3 * scale, warmup: 20 },
     figures: [P50_US, P99_MS, GBPS, CPU],
   },
   {
@@ -85,7 +88,7 @@ export const rows = (scale) => [
     title: '64 B reads, one at a time, a promise each',
     contenders: ['memlane', 'raw', 'node-net', ...SERVERS, ...ENGINES, 'ucx'],
     completion: ARRIVED,
-    run: { ...SMALL_READ, count: scaled(8000, scale) },
+    run: { ...SMALL_READ, count: scaled(8000, scale), seconds: 3 * scale },
     figures: [P50_US, P99_US],
   },
   {
@@ -94,7 +97,7 @@ export const rows = (scale) => [
     contenders: ['memlane', 'raw', 'node-net'],
     completion: ARRIVED,
     oneCore: true,
-    run: { ...SMALL_READ, count: scaled(8000, scale) },
+    run: { ...SMALL_READ, count: scaled(8000, scale), seconds: 3 * scale },
     figures: [P50_US, P99_US],
   },
   {
