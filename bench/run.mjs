@@ -48,8 +48,7 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
   const about = { machine: machine(where), versions: versions() }
   const session = new Session(where)
   const live = liveLine()
-  process.once('SIGINT', () => interrupted(session, live))
-  process.once('SIGTERM', () => interrupted(session, live))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted(session, live))
 
   const { cpu, cores, kernel, load_average: load } = about.machine
   console.log(`${cpu}, ${cores} cores, ${kernel}, Node ${about.versions.node}`)

@@ -24,8 +24,11 @@ const require = createRequire(import.meta.url)
 const KEY = 'bench'
 const PATIENCE_MS = 10_000
 
-/** Ends the server when its input does, which also happens when the process that started it is killed. */
-const GUARD = 'redis-server "$@" < /dev/null & read -r _; kill $!; wait'
+/**
+ * Ends the server when its input does, which also happens when the process that started it is killed. A terminal that closes
+ * must not end the guard alone: redis-server takes no notice of it.
+ */
+const GUARD = 'trap "" HUP INT; redis-server "$@" < /dev/null & read -r _; kill $!; wait'
 
 /** Runs in the target, whose `memory` is only what the string is filled from and compared with. */
 export async function serve({ bytes }) {
