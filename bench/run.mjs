@@ -42,7 +42,7 @@ else process.exitCode = await main(options)
 async function main({ quick, only, contenders, rounds: wanted, json, goals: strict }) {
   const rounds = wanted === undefined ? (quick ? 5 : 7) : Number(wanted)
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${wanted}`)
-  const { chosen, lines } = choose(rows(quick ? 0.5 : 1), only, contenders)
+  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders)
 
   const where = placement()
   const about = { machine: machine(where), versions: versions() }
