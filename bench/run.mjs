@@ -1,29 +1,36 @@
 /** `npm run bench`: measures memlane beside its peers and says which goals are met. */
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import os from 'node:os'
 
+import { GOAL_IDS, GOALS, judge, rowsOf } from './goals.mjs'
+import { machine, versions } from './machine.mjs'
+import { goalLine, show } from './report.mjs'
 import { rows } from './rows.mjs'
-import { judge, Session } from './session.mjs'
+import { Session } from './session.mjs'
 import { commandLine } from './support/command-line.mjs'
 import { liveLine } from './support/live.mjs'
 import { placement } from './support/spawn.mjs'
-import { number, table } from './support/table.mjs'
+
+const ROW_IDS = rows(1).map(({ id }) => id)
+const CONTENDERS = [...new Set(rows(1).flatMap(({ contenders }) => contenders))]
+const BASES = [...new Set(CONTENDERS.map(baseOf))]
 
 const HELP = `npm run bench -- [options]
 
-  --quick          shorter looks, 5 rounds: under three minutes
-  --only ROW,...   these rows alone: ${rows(1).map(({ id }) => id).join(', ')}
-  --rounds N       how often every contender takes its turn (7; 5 with --quick)
-  --json FILE      everything measured, as JSON
-  --goals          exit with status 1 when a goal is missed
-  --help           this text
+  --quick            shorter looks, 5 rounds: under eight minutes
+  --only NAME,...    these goals and rows alone
+                     goals: ${GOAL_IDS.join(', ')}
+                     rows: ${ROW_IDS.join(', ')}
+  --contenders A,... these contenders alone: ${BASES.join(', ')}
+  --rounds N         how often every contender takes its turn (7; 5 with --quick)
+  --json FILE        everything measured, as JSON
+  --goals            exit with status 1 when a goal is missed
+  --help             this text
 `
 
 const options = commandLine('bench', {
   quick: { type: 'boolean', default: false },
   only: { type: 'string' },
+  contenders: { type: 'string' },
   rounds: { type: 'string' },
   json: { type: 'string' },
   goals: { type: 'boolean', default: false },
@@ -32,47 +39,67 @@ const options = commandLine('bench', {
 if (options.help) process.stdout.write(HELP)
 else process.exitCode = await main(options)
 
-async function main({ quick, only, rounds: wanted, json, goals: strict }) {
-  const chosen = choose(rows(quick ? 0.5 : 1), only)
+async function main({ quick, only, contenders, rounds: wanted, json, goals: strict }) {
   const rounds = wanted === undefined ? (quick ? 5 : 7) : Number(wanted)
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${wanted}`)
+  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders)
 
   const where = placement()
   const about = { machine: machine(where), versions: versions() }
   const session = new Session(where)
   const live = liveLine()
-  process.once('SIGINT', () => interrupted(session, live))
-  process.once('SIGTERM', () => interrupted(session, live))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted(session, live))
 
   const { cpu, cores, kernel, load_average: load } = about.machine
   console.log(`${cpu}, ${cores} cores, ${kernel}, Node ${about.versions.node}`)
   console.log(`load average ${load}${load > 1 ? ': other work shares the cores, expect wide ranges' : ''}`)
   console.log(`rounds in turns: ${rounds}; medians, and [lowest to highest]; placement: ${where.text}`)
   const measured = []
-  const goals = []
   try {
+    await session.prepare(chosen.flatMap((row) => row.contenders), (text) => live.show(text))
     for (const row of chosen) {
       const result = await session.measure(row, rounds, (text) => live.show(text))
       live.clear()
       measured.push(result)
-      if (row.goal) goals.push(judge(row, result))
-      console.log(`\n${row.id}: ${row.title}\n${show(row, result).join('\n')}`)
+      console.log(`\n${show(row, result, where.text).join('\n')}`)
     }
   } finally {
     live.clear()
     await session.stop()
   }
-  console.log(`\n${goals.map(closingLine).join('\n')}`)
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ ...about, goals, rows: measured }, null, 2)}\n`)
+  const goals = lines.map((goal) => judge(goal, measured)).filter((line) => line !== null)
+  console.log(`\n${goals.map(goalLine).join('\n')}`)
+  const all = { ...about, versions: { ...about.versions, contenders: session.versions }, goals, rows: measured }
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`)
   return strict && goals.some(({ met }) => !met) ? 1 : 0
 }
 
-function choose(all, only) {
-  if (only === undefined) return all
-  const names = only.split(',')
-  const unknown = names.find((name) => !all.some(({ id }) => id === name))
-  if (unknown !== undefined) fail(`no row is called ${unknown}; there are ${all.map(({ id }) => id).join(', ')}`)
-  return all.filter(({ id }) => names.includes(id))
+/** The rows to measure, with those who take part, and the lines of the goals that can be judged by them. */
+function choose(all, only, contenders) {
+  const names = listed(only, [...GOAL_IDS, ...ROW_IDS], 'goal or row')
+  const bases = listed(contenders, BASES, 'contender')
+  const wanted = new Set(names?.flatMap((name) => [name, ...GOALS.filter(({ id }) => id === name).flatMap(rowsOf)]) ?? ROW_IDS)
+  const chosen = all
+    .filter(({ id }) => wanted.has(id))
+    .map((row) => ({ ...row, contenders: row.contenders.filter((id) => bases?.includes(baseOf(id)) ?? true) }))
+    .filter((row) => row.contenders.length > 0)
+  const there = (goal) => rowsOf(goal).every((row) => chosen.some(({ id }) => id === row))
+  // A goal that was not asked for is judged where its rows were, each by its own name.
+  const asked = (goal) => names?.includes(goal.id) || rowsOf(goal).every((row) => names?.includes(row) ?? true)
+  return { chosen, lines: GOALS.filter((goal) => there(goal) && asked(goal)) }
+}
+
+function baseOf(contender) {
+  return contender.split(':')[0]
+}
+
+/** The names of an option, or null where it is not given. */
+function listed(option, known, what) {
+  if (option === undefined) return null
+  const names = option.split(',')
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown !== undefined) fail(`no ${what} is called ${unknown}; there are ${known.join(', ')}`)
+  return names
 }
 
 function fail(message) {
@@ -84,52 +111,4 @@ async function interrupted(session, live) {
   live.clear()
   await session.stop()
   process.exit(130)
-}
-
-function show(row, { contenders }) {
-  const head = ['', ...row.figures.flatMap(({ title }) => [title, ''])]
-  const lines = contenders
-    .filter(({ absent }) => absent === undefined)
-    .map(({ name, figures }) => [
-      name,
-      ...row.figures.flatMap(({ key, text }) => {
-        const { median, lowest, highest } = figures[key]
-        if (text !== null) return [text(lowest), '']
-        return [number(median), lowest === highest ? '' : `[${number(lowest)} to ${number(highest)}]`]
-      }),
-    ])
-  const absent = contenders.filter((one) => one.absent !== undefined)
-  return [...table(head, lines), ...absent.map(({ name, absent: reason }) => `  ${name}: absent (${reason})`)]
-}
-
-function closingLine({ id, value, unit, against, ratio, target, met }) {
-  const ours = value === null ? 'memlane absent' : `memlane ${number(value)} ${unit}`
-  const theirs = against.value === null ? `${against.name} absent` : `${against.name} ${number(against.value)}`
-  const quotient = number(ratio ?? Number.NaN)
-  return `${id.padEnd(16)}${met ? 'met   ' : 'MISSED'}  ${ours}, ${theirs}, ratio ${quotient}; goal: ${target}`
-}
-
-function machine({ text }) {
-  return {
-    cpu: os.cpus()[0]?.model.trim() ?? 'unknown processor',
-    cores: os.availableParallelism(),
-    memory_gib: Math.round(os.totalmem() / 2 ** 30),
-    kernel: `${os.type()} ${os.release()}`,
-    arch: os.arch(),
-    load_average: Number(os.loadavg()[0].toFixed(2)),
-    placement: text,
-  }
-}
-
-function versions() {
-  const { version } = createRequire(import.meta.url)('../package.json')
-  return { memlane: version, node: process.versions.node, v8: process.versions.v8, rustc: rustc() }
-}
-
-function rustc() {
-  try {
-    return execFileSync('rustc', ['--version'], { encoding: 'utf8' }).trim()
-  } catch {
-    return null
-  }
 }

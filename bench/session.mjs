@@ -1,35 +1,57 @@
 /** Runs rows: contenders in processes of their own that stay alive and take turns, round by round. */
 import { REGION_BYTES } from './rows.mjs'
-import { median, overRounds } from './stats.mjs'
-
-export const CONTENDERS = ['memlane', 'raw', 'raw-64k', 'node-net', 'ipc']
+import { overRounds } from './stats.mjs'
+import { oneCore } from './support/spawn.mjs'
 
 export class Session {
   #placement
   #running = new Map()
   #absent = new Map()
+  #versions = new Map()
   #stopped = false
 
   constructor(placement) {
     this.#placement = placement
   }
 
+  /** By contender: its version, or null where it is absent. */
+  get versions() {
+    return Object.fromEntries(this.#versions)
+  }
+
+  /** Sets up what contenders need, so that nothing is installed between two turns. What fails is absent from then on. */
+  async prepare(contenders, tell) {
+    for (const base of new Set(contenders.map((id) => id.split(':')[0]))) {
+      tell(`setting up ${base}`)
+      this.#versions.set(base, null)
+      try {
+        const { setup, version } = await load(base)
+        await setup?.()
+        this.#versions.set(base, (await version?.()) ?? null)
+      } catch (error) {
+        this.#absent.set(base, oneLine(error))
+      }
+    }
+  }
+
   /** One row over all rounds; every contender has either `figures` or the reason why it is `absent`. */
   async measure(row, rounds, tell) {
-    const turns = row.contenders.map((id) => ({ id, name: id, samples: [], absent: null }))
+    const placement = row.oneCore ? oneCore(this.#placement) : this.#placement
+    const turns = await Promise.all(row.contenders.map((id) => this.#turn(row, id)))
     for (let round = 0; round < rounds; round++) {
       // Another one begins each time, because nobody should always find the caches that the same other one left.
       for (let turn = 0; turn < turns.length; turn++) {
         const contender = turns[(turn + round) % turns.length]
         tell(`${row.id} · round ${round + 1} of ${rounds} · ${contender.id}`)
-        await this.#takeTurn(row, contender)
+        await this.#takeTurn(row, contender, placement)
       }
     }
+    if (row.oneCore) await this.#endAll(turns.map(({ id }) => keyOf(id, row)))
     return {
       id: row.id,
       title: row.title,
       completion: row.completion,
-      placement: this.#placement.text,
+      placement: placement?.text ?? 'none: processes cannot be placed here',
       rounds,
       contenders: turns.map((turn) => outcome(row, turn)),
     }
@@ -37,77 +59,80 @@ export class Session {
 
   async stop() {
     this.#stopped = true
-    const pairs = [...this.#running.values()]
-    this.#running.clear()
-    await Promise.all(pairs.map(({ pair }) => pair.stop()))
+    await this.#endAll([...this.#running.keys()])
   }
 
-  async #takeTurn(row, turn) {
+  async #turn(row, id) {
+    const [base, variant] = id.split(':')
+    const { name, variantName, completion, unchecked = false } = await load(base).catch(() => ({ name: base }))
+    return {
+      id,
+      name: variant === undefined ? name : variantName(variant),
+      completion: completion?.[row.run.op],
+      unchecked,
+      samples: [],
+      absent: this.#absent.get(base) ?? null,
+    }
+  }
+
+  async #takeTurn(row, turn, placement) {
     if (turn.absent !== null) return
+    const key = keyOf(turn.id, row)
     try {
-      const { name, pair } = await this.#contender(turn.id, row.fresh)
-      turn.name = name
+      if (placement === null) throw new Error('processes cannot be placed here')
+      if (row.fresh) await this.#end(key)
+      const pair = await this.#pair(key, turn.id, { placement, ...row.fresh })
       turn.samples.push(await pair.run(row.run))
-      if (row.fresh) await this.#end(turn.id)
+      pair.pause?.()
+      if (row.fresh) await this.#end(key)
     } catch (error) {
-      turn.absent = error.message
-      await this.#end(turn.id)
-      this.#absent.set(turn.id, error.message)
+      turn.absent = oneLine(error)
+      await this.#end(key)
+      // What fails in one row or one placement may do well in another.
     }
   }
 
-  async #contender(id, fresh) {
+  async #pair(key, id, options) {
     if (this.#stopped) throw new Error('the session was stopped')
-    if (this.#absent.has(id)) throw new Error(this.#absent.get(id))
-    if (fresh) await this.#end(id)
-    if (!this.#running.has(id)) {
-      const { name, start } = await import(`./contenders/${id}.mjs`)
-      const pair = await start({ bytes: REGION_BYTES, placement: this.#placement, ...fresh })
-      this.#running.set(id, { name, pair })
+    if (!this.#running.has(key)) {
+      const [base, variant] = id.split(':')
+      const { start } = await load(base)
+      this.#running.set(key, await start({ bytes: REGION_BYTES, variant, ...options }))
     }
-    return this.#running.get(id)
+    const pair = this.#running.get(key)
+    pair.resume?.()
+    return pair
   }
 
-  async #end(id) {
-    const running = this.#running.get(id)
-    this.#running.delete(id)
-    await running?.pair.stop()
+  async #endAll(keys) {
+    await Promise.all(keys.map((key) => this.#end(key)))
+  }
+
+  async #end(key) {
+    const pair = this.#running.get(key)
+    this.#running.delete(key)
+    await pair?.stop()
   }
 }
 
-function outcome(row, { id, name, samples, absent }) {
-  if (absent !== null) return { id, name, absent }
+const load = (base) => import(`./contenders/${base}.mjs`)
+
+/** Processes that were placed otherwise, or made for one row, are others. */
+function keyOf(id, row) {
+  return row.oneCore || row.fresh ? `${id} ${row.id}` : id
+}
+
+function oneLine({ message }) {
+  return message.trim().split('\n')[0]
+}
+
+function outcome(row, { id, name, completion, unchecked, samples, absent }) {
+  const about = { id, name, ...(completion ? { completion } : {}), ...(unchecked ? { unchecked } : {}) }
+  if (absent !== null) return { ...about, absent }
   const figures = {}
   for (const { key, of } of row.figures) {
     const values = samples.map(of)
     figures[key] = { ...overRounds(values), rounds: values }
   }
-  return { id, name, figures }
-}
-
-/** Memlane's figure of a row beside that of the peer its goal names; null figures where one of the two is absent. */
-export function judge(row, measured) {
-  const { key } = row.figures[0]
-  const [ours, theirs] = ['memlane', row.goal.against].map((id) => measured.contenders.find((one) => one.id === id))
-  const value = ours.figures?.[key].median ?? null
-  const paired = ours.figures && theirs.figures
-  const ratio = paired ? pairedRatio(ours.figures[key].rounds, theirs.figures[key].rounds) : null
-  return {
-    id: row.id,
-    value,
-    unit: row.goal.unit,
-    against: { name: theirs.name, value: theirs.figures?.[key].median ?? null },
-    ratio,
-    target: row.goal.target,
-    // No ratio is no proof: every comparison with NaN is false.
-    met: value !== null && row.goal.met({ value, ratio: ratio ?? Number.NaN, figures: ours.figures }),
-  }
-}
-
-/**
- * The median over rounds of one contender's figure divided by another's of the same round. The two were taken seconds
- * apart, so what drifts on the machine drifts out of their ratio.
- */
-export function pairedRatio(ours, theirs) {
-  return median(ours.map((value, round) => value / theirs[round]))
+  return { ...about, figures }
 }

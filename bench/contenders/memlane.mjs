@@ -1,7 +1,14 @@
 /** memlane through its public API, as any program uses it: from a region of the target into a region of one's own. */
+import { createRequire } from 'node:module'
+
 import { startPair } from '../support/pair.mjs'
 
 export const name = 'memlane'
+
+/** `memlane:2` has two connections for large operations; `memlane:prepared` prepares its batches. */
+export const variantName = (variant) => (variant === 'prepared' ? 'memlane, prepared' : `memlane, ${variant} lanes`)
+
+export const version = () => createRequire(import.meta.url)('../../package.json').version
 
 export const start = (options) => startPair(import.meta.url, options)
 
@@ -21,10 +28,10 @@ export async function serve({ bytes, connections = 1 }) {
 }
 
 /** Runs in the initiator: reads and writes the same offsets of the target's region and of its own. */
-export async function dial({ address, bytes }) {
+export async function dial({ address, bytes, variant }) {
   const { TcpContext, TcpEndpoint } = await import('memlane')
   // A context each: endpoints that share one would share its connections, and dialling is what is asked for here.
-  const context = new TcpContext()
+  const context = new TcpContext(lanes(variant))
   const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0, context })
   const scratch = endpoint.alloc('scratch', bytes)
   const peer = await endpoint.connect(address)
@@ -32,8 +39,24 @@ export async function dial({ address, bytes }) {
     memory: new Uint8Array(scratch.buffer),
     read: (offset, length) => peer.read(REGION, { into: scratch, intoOffset: offset, remoteOffset: offset, length }),
     write: (offset, length) => peer.write(REGION, scratch, { sourceOffset: offset, remoteOffset: offset, length }),
+    batch: (op, offsets, length) => batch(peer, op, offsets, length, { remote: REGION, local: scratch }, variant),
     close: () => context.close(),
   }
+}
+
+/** What starts a batch of `offsets`, all of one `length`, from one array of descriptors. */
+function batch(peer, op, offsets, length, regions, variant) {
+  const descriptors = Float64Array.from(offsets.flatMap((offset) => [offset, offset, length]))
+  if (variant === 'prepared') {
+    const prepared = peer.prepare(op, descriptors, regions)
+    return () => prepared.start()
+  }
+  return op === 'read' ? () => peer.readBatch(descriptors, regions) : () => peer.writeBatch(descriptors, regions)
+}
+
+/** The first connection is for small operations, so that there is always one more than large ones have. */
+function lanes(variant) {
+  return Number(variant) > 0 ? { lanesPerPeer: Number(variant) + 1 } : {}
 }
 
 /** The limit per source address exists against strangers; here all connections come from one address by design. */

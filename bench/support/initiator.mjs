@@ -1,10 +1,13 @@
 /** The initiator process of a contender: starts the target, connects to it, checks the bytes, and runs the rows. */
 import { answerCalls, caller } from './channel.mjs'
-import { blockedCaller, pipelined, serial } from './measure.mjs'
-import { firstDifference, MIB } from './pattern.mjs'
+import { delayMeter } from './delay.mjs'
+import { batched, batchOf, beside, blockedCaller, pipelined, serial } from './measure.mjs'
+import { firstDifference, MIB, refuse } from './pattern.mjs'
 import { spawnNode } from './spawn.mjs'
 
-const LOOPS = { serial, pipelined, blocked: blockedCaller }
+const LOOPS = { serial, pipelined, batched, beside, blocked: blockedCaller }
+const CHECKED_ENTRIES = 1000
+const CHECKED_ENTRY_BYTES = 64
 
 let callTarget = null
 let dialOnce = null
@@ -12,13 +15,13 @@ let link = null
 let bare = null
 
 answerCalls(process, {
-  async open({ contender, bytes, connections, targetCpu }) {
+  async open({ contender, bytes, connections, variant, targetCpu }) {
     const target = spawnNode(new URL('./target.mjs', import.meta.url), targetCpu)
     callTarget = caller(target, 'the target')
     bare = await callTarget('usage')
     const address = await callTarget('serve', { contender, bytes, connections })
     const { dial } = await import(contender)
-    dialOnce = (length) => dial({ address, bytes: length, channel: target })
+    dialOnce = (length) => dial({ address, bytes: length, variant, channel: target })
     link = await dialOnce(bytes)
     await verify(bytes)
   },
@@ -30,27 +33,30 @@ process.on('disconnect', () => process.exit())
 /** A contender that is fast because it moves the wrong bytes is no contender. Leaves the pattern on both sides. */
 async function verify(bytes) {
   await link.read(0, bytes)
-  refuse(firstDifference(link.memory), 'read')
+  refuse({ offset: firstDifference(link.memory) }, 'read')
   await callTarget('wipe')
   await link.write(0, bytes)
-  refuse(await callTarget('firstDifference'), 'write')
+  refuse({ offset: await callTarget('firstDifference') }, 'write')
+  const length = CHECKED_ENTRIES * CHECKED_ENTRY_BYTES
+  link.memory.fill(0, 0, length)
+  await batchOf(link, { op: 'read', entries: CHECKED_ENTRIES, bytes: CHECKED_ENTRY_BYTES })()
+  refuse({ offset: firstDifference(link.memory.subarray(0, length)) }, 'batch')
 }
 
-function refuse(offset, operation) {
-  if (offset >= 0) throw new Error(`a ${operation} moved a wrong byte at offset ${offset}`)
-}
-
-async function measured({ kind, warmup = 0, busy = false, pool = false, ...row }) {
+async function measured({ kind, warmup = 0, busy = false, delay = false, pool = false, ...row }) {
   if (warmup > 0) await serial(link, { op: row.op, bytes: row.bytes, count: warmup })
   if (busy) await callTarget('busy', true)
+  if (delay) await callTarget('startDelay')
+  const stopDelay = delay ? delayMeter() : null
   const before = await callTarget('usage')
   const own = process.cpuUsage()
   const { latencies, ...result } = await LOOPS[kind](link, row)
   const { user, system } = process.cpuUsage(own)
+  const delays = delay ? { delay_ms: { initiator: stopDelay(), target: await callTarget('stopDelay') } } : {}
   const after = await callTarget('usage')
   if (busy) await callTarget('busy', false)
   const cpu_s = { initiator: (user + system) / 1e6, target: after.cpu_s - before.cpu_s }
-  return { ...result, cpu_s, ...(pool ? { latencies } : {}) }
+  return { ...result, cpu_s, ...delays, ...(pool ? { latencies } : {}) }
 }
 
 /** Resident memory of the target before it served anything, and with its region and every connection used. */

@@ -41,6 +41,54 @@ export async function pipelined(link, { op, bytes, depth, seconds }) {
   return { n: operations, seconds: elapsed, ops: operations / elapsed }
 }
 
+/** `out` batches of `entries` operations at any time, for `seconds`; an operation is an entry. */
+export async function batched(link, { op, bytes, entries, out, seconds }) {
+  let operations = 0
+  const start = performance.now()
+  const end = start + seconds * 1000
+  const lane = async (slot) => {
+    const run = batchOf(link, { op, bytes, entries, first: slot * entries })
+    do {
+      await run()
+      operations += entries
+    } while (performance.now() < end)
+  }
+  await Promise.all(Array.from({ length: out }, (_, slot) => lane(slot)))
+  const elapsed = (performance.now() - start) / 1000
+  return { n: operations, seconds: elapsed, ops: operations / elapsed, gbps: (operations * bytes) / elapsed / 1e9 }
+}
+
+/** What runs a batch by the contender's own kind of one, or as so many operations at once where it has none. */
+export function batchOf(link, { op, bytes, entries, first = 0 }) {
+  const offsets = Array.from({ length: entries }, (_, index) => (first + index) * bytes)
+  return link.batch?.(op, offsets, bytes) ?? (() => Promise.all(offsets.map((offset) => link[op](offset, bytes))))
+}
+
+/**
+ * Small reads, one at a time, first alone and then while a large write to the same peer runs, the next one as soon as it
+ * ends. Where reads wait for writes few of them fit, so that `seconds` ends it too.
+ */
+export async function beside(link, { bytes, count, seconds, largeBytes }) {
+  const alone = await serial(link, { op: 'read', bytes, count })
+  const latencies = []
+  const start = performance.now()
+  const end = start + seconds * 1000
+  let writes = 0
+  do {
+    let running = true
+    const write = link.write(0, largeBytes).finally(() => (running = false))
+    // One that the write's end overtakes was beside it all the same.
+    while (running) {
+      const begun = performance.now()
+      await link.read(0, bytes)
+      latencies.push((performance.now() - begun) * 1000)
+    }
+    await write
+    writes++
+  } while (latencies.length < count && performance.now() < end)
+  return { ...summary(latencies, (performance.now() - start) / 1000, bytes), writes, idle_p99_us: alone.p99_us }
+}
+
 /**
  * A large read is issued and the very next line blocks this event loop. Reports how long after the block the promise
  * resolved, and whether every mebibyte was in place at the moment the block ended.

@@ -1,5 +1,6 @@
 /** Bytes that differ from offset to offset, so that bytes from the wrong place are found. */
 export const MIB = 1 << 20
+export const GIB = 2 ** 30
 
 const PERIOD = 251
 
@@ -19,4 +20,9 @@ export function differsAt(memory, offset) {
 export function firstDifference(memory) {
   for (let offset = 0; offset < memory.length; offset++) if (differsAt(memory, offset)) return offset
   return -1
+}
+
+/** Throws when there is a first difference: an `operation` moved a byte that is not the pattern's. */
+export function refuse({ offset }, operation) {
+  if (offset >= 0) throw new Error(`a ${operation} moved a wrong byte at offset ${offset}`)
 }

@@ -27,10 +27,19 @@ function allowedCpus() {
   }
 }
 
+/** The same placement on one core for both processes, or null where processes cannot be placed. */
+export function oneCore({ target }) {
+  return target === null ? null : { text: `one core (cpu ${target} for both)`, target, initiator: target }
+}
+
+/** The command that runs `command` on the core `cpu`, all its threads and children included; null is anywhere. */
+export function pinned(command, cpu) {
+  return cpu === null ? command : ['taskset', '--cpu-list', String(cpu), ...command]
+}
+
 /** A Node process with a channel to this one, as a whole on the core `cpu` unless that is null. */
 export function spawnNode(script, cpu) {
-  const node = [process.execPath, fileURLToPath(script)]
-  const [command, ...rest] = cpu === null ? node : ['taskset', '--cpu-list', String(cpu), ...node]
+  const [command, ...rest] = pinned([process.execPath, fileURLToPath(script)], cpu)
   return spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' })
 }
 

@@ -1,27 +1,41 @@
 /** The target process of a contender: serves its memory and, when told to, blocks its event loop in bursts. */
 import { startBursts } from './burst.mjs'
 import { answerCalls } from './channel.mjs'
+import { delayMeter } from './delay.mjs'
 import { fillPattern, firstDifference } from './pattern.mjs'
 
 let served = null
 let stopBursts = null
+let delay = null
 
 answerCalls(process, {
   async serve({ contender, bytes, connections }) {
     const { serve } = await import(contender)
     served = await serve({ bytes, connections, channel: process })
     fillPattern(served.memory)
+    await served.publish?.()
     return served.address
   },
   busy(wanted) {
     stopBursts?.()
     stopBursts = wanted ? startBursts() : null
   },
-  wipe: () => void served.memory.fill(0),
-  firstDifference: () => firstDifference(served.memory),
-  usage() {
+  async wipe() {
+    served.memory.fill(0)
+    await served.publish?.()
+  },
+  async firstDifference() {
+    await served.fetch?.()
+    return firstDifference(served.memory)
+  },
+  startDelay: () => void (delay = delayMeter()),
+  stopDelay: () => delay(),
+  async usage() {
+    // Memory that another process holds for this one costs that process its time.
+    const others = (await served?.cpu?.()) ?? 0
     const { user, system } = process.cpuUsage()
-    return { cpu_s: (user + system) / 1e6, rss: process.memoryUsage.rss(), connections: served?.connections() ?? 0 }
+    const cpu_s = (user + system) / 1e6 + others
+    return { cpu_s, rss: process.memoryUsage.rss(), connections: served?.connections() ?? 0 }
   },
 })
 

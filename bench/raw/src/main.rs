@@ -6,7 +6,8 @@
 //! Only the size of a system call may be varied, by `--call`, to show what that choice costs.
 //!
 //! Both sides stay alive and take commands, so that a runner can take turns between them and other contenders:
-//! the initiator `read SIZE COUNT` and `write SIZE COUNT`, the target `cpu`; the end of the input ends the process.
+//! the initiator `read SIZE COUNT` and `write SIZE COUNT`, the target `cpu`, both `wipe` and `check` (the first offset whose
+//! byte is not the pattern's, or -1); the end of the input ends the process.
 
 use std::alloc::Layout;
 use std::io::{self, BufRead, Write};
@@ -26,6 +27,8 @@ const HEADER_BYTES: usize = 17;
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 const APPLIED: u8 = 0;
+/// A prime period, so that no power of two repeats the pattern: bytes from the wrong place are found.
+const PERIOD: usize = 251;
 
 const USAGE: &str = "memlane-raw target --bytes N [--call N] [--cpu N]
 memlane-raw initiator --bytes N --port N [--call N] [--cpu N] [--connections N]";
@@ -94,11 +97,17 @@ fn usage() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("usage:\n{USAGE}"))
 }
 
+/// The byte that belongs at `offset`, as in `support/pattern.mjs`.
+fn pattern(offset: usize) -> u8 {
+    (offset % PERIOD) as u8 + 1
+}
+
 /// Memory that is touched once and lives as long as the process; any thread may hand parts of it to the kernel.
 #[derive(Clone, Copy)]
 struct Memory(Part);
 
-// SAFETY: the memory is never freed or moved, and after `new` only system calls touch its bytes, whatever they are.
+// SAFETY: the memory is never freed or moved; while operations run only system calls touch its bytes, whatever they are,
+// and `fill` and `first_difference` are called between them.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
@@ -111,9 +120,39 @@ impl Memory {
         if start.is_null() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        // SAFETY: `start` is writable for `length` bytes and nobody else knows it yet.
-        unsafe { start.write_bytes(0x5a, length) };
-        Ok(Self(Part { start, length }))
+        let memory = Self(Part { start, length });
+        memory.fill(pattern);
+        Ok(memory)
+    }
+
+    /// Every byte by its offset. No operation may be under way.
+    fn fill(self, byte: impl Fn(usize) -> u8) {
+        for offset in 0..self.0.length {
+            // SAFETY: the offset is within the memory, which nobody else uses while no operation is under way.
+            unsafe { self.0.start.add(offset).write(byte(offset)) };
+        }
+    }
+
+    /// The first offset whose byte is not the pattern's. No operation may be under way.
+    fn first_difference(self) -> Option<usize> {
+        // SAFETY: the offset is within the memory, which nobody else uses while no operation is under way.
+        (0..self.0.length).find(|&offset| unsafe { self.0.start.add(offset).read() } != pattern(offset))
+    }
+
+    /// Answers the commands that both sides take; false for any other.
+    fn command(self, line: &str) -> io::Result<bool> {
+        match line {
+            "wipe" => {
+                self.fill(|_| 0);
+                say("{}")?;
+            }
+            "check" => match self.first_difference() {
+                Some(offset) => say(&format!("{{\"offset\":{offset}}}"))?,
+                None => say("{\"offset\":-1}")?,
+            },
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn part(self, offset: usize, length: usize) -> io::Result<Part> {
@@ -247,7 +286,8 @@ fn target(memory: Memory) -> io::Result<()> {
         }
     });
     for line in io::stdin().lock().lines() {
-        if line? == "cpu" {
+        let line = line?;
+        if !memory.command(&line)? && line == "cpu" {
             say(&format!("{{\"cpu_s\":{:.6}}}", processor_time()?.as_secs_f64()))?;
         }
     }
@@ -284,6 +324,9 @@ fn initiator(memory: Memory, port: u16, connections: usize) -> io::Result<()> {
     say("{\"ready\":true}")?;
     for line in io::stdin().lock().lines() {
         let line = line?;
+        if memory.command(&line)? {
+            continue;
+        }
         let words: Vec<&str> = line.split_whitespace().collect();
         let [name, size, operations] = words[..] else {
             return Err(usage());
