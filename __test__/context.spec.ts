@@ -4,11 +4,11 @@ import test from 'ava'
 import { TcpContext, TcpEndpoint } from 'memlane'
 import { endpoint, fill, thrown, url } from './support/pair'
 import { Silent } from './support/pair-silent'
+import { withProc } from './support/sockets'
 
 const threads = () => readdirSync('/proc/self/task').length
-const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
 
-onLinux('twenty endpoints of one context take no thread and no connection more than one', async (t) => {
+withProc('twenty endpoints of one context take no thread and no connection more than one', async (t) => {
   const context = new TcpContext({ ioThreads: 2 })
   t.teardown(() => context.close())
   // Of a context of its own, so that its connections are those of the initiators alone.

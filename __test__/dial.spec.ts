@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import test from 'ava'
 import { type ListenOptions, type MemlaneError, TcpContext, TcpEndpoint } from 'memlane'
+import { onLinux } from './support/linux'
 import { endpoint, pair, thrown, url } from './support/pair'
 
-const onLinux = process.platform === 'linux' ? test : test.skip
+const loopback = onLinux(test, 'only Linux has all of 127.0.0.0/8 on its loopback')
 
 /** The address, without its port, that the next message to `target` comes from. */
 async function origin(target: TcpEndpoint, sender: TcpEndpoint): Promise<string> {
@@ -15,7 +16,7 @@ async function origin(target: TcpEndpoint, sender: TcpEndpoint): Promise<string>
 }
 
 // Linux has all of 127.0.0.0/8 on its loopback, others have 127.0.0.1.
-onLinux('connections to peers come from localAddress', async (t) => {
+loopback('connections to peers come from localAddress', async (t) => {
   const target = await endpoint(t)
   t.is(await origin(target, await endpoint(t)), '127.0.0.1')
   const initiator = await endpoint(t, { localAddress: '127.0.0.2' })
@@ -23,7 +24,7 @@ onLinux('connections to peers come from localAddress', async (t) => {
   t.is(await origin(target, initiator), '127.0.0.2')
 })
 
-onLinux('endpoints of a context share connections where their localAddress is the same', async (t) => {
+loopback('endpoints of a context share connections where their localAddress is the same', async (t) => {
   const target = await endpoint(t)
   target.alloc('x', 8, { access: 'read' })
   const context = new TcpContext()

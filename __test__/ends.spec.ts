@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
 import { type EndpointInfo, type MemlaneError, type MemoryRegion, type Peer, TcpContext, TcpEndpoint, type TransferFuture } from 'memlane'
 import { Child } from './support/child'
+import { onLinux } from './support/linux'
 import { endpoint, url } from './support/pair'
 import { Silent } from './support/pair-silent'
 import { until } from './support/sockets'
@@ -166,9 +167,9 @@ async function halt(child: Child): Promise<void> {
   if ((await until('T', state)) !== 'T') throw new Error('the child does not halt')
 }
 
-const onLinux = process.platform === 'linux' ? test : test.skip
+const halting = onLinux(test, 'whether a child has halted is read from /proc, which only Linux has')
 
-onLinux('closing towards a peer that hangs ends what it has not answered, and resolves in time', async (t) => {
+halting('closing towards a peer that hangs ends what it has not answered, and resolves in time', async (t) => {
   for (const what of ['peer', 'endpoint', 'context'] as const) {
     const child = Child.start(t, 'target')
     const { info } = await child.next<{ info: EndpointInfo }>()
@@ -198,7 +199,7 @@ onLinux('closing towards a peer that hangs ends what it has not answered, and re
   }
 })
 
-onLinux('a region and an endpoint close in time while a peer hangs in the middle of its transfers, and no byte changes after that', async (t) => {
+halting('a region and an endpoint close in time while a peer hangs in the middle of its transfers, and no byte changes after that', async (t) => {
   for (const what of ['region', 'endpoint'] as const) {
     const target = await TcpEndpoint.listen({ drainMs: DRAIN_MS })
     t.teardown(() => target.close())

@@ -2,9 +2,9 @@ import { TcpContext, TcpEndpoint } from 'memlane'
 import { endpoint, url } from './support/pair'
 import { Silent } from './support/pair-silent'
 import { Random, seed } from './support/raw-random'
-import { fixedPort, onLinux, sockets, until } from './support/sockets'
+import { fixedPort, sockets, until, withProc } from './support/sockets'
 
-onLinux('a lane whose far end closes is gone at once, with nobody using it, and costs the next operation nothing', async (t) => {
+withProc('a lane whose far end closes is gone at once, with nobody using it, and costs the next operation nothing', async (t) => {
   t.log(`MEMLANE_SEED=${seed}`)
   const random = new Random('lanes')
   const listen = async (): Promise<TcpEndpoint> => TcpEndpoint.listen({ port: fixedPort((bound) => random.below(bound)) }).catch(listen)
@@ -31,7 +31,7 @@ onLinux('a lane whose far end closes is gone at once, with nobody using it, and 
   t.like(initiator.stats().lanes, { dialled: 5 * 4, poisoned: 0 })
 })
 
-onLinux('a lane that nobody uses is closed after idleTimeoutMs, and the next operation dials again', async (t) => {
+withProc('a lane that nobody uses is closed after idleTimeoutMs, and the next operation dials again', async (t) => {
   const target = await endpoint(t)
   target.alloc('x', 8, { access: 'read' })
   const before = sockets()
@@ -46,7 +46,7 @@ onLinux('a lane that nobody uses is closed after idleTimeoutMs, and the next ope
   t.like(initiator.stats(), { operations: { failed: 0 }, lanes: { dialled: 4, poisoned: 0 } })
 })
 
-onLinux('a lane that waits for an answer is not idle', async (t) => {
+withProc('a lane that waits for an answer is not idle', async (t) => {
   const silent = await Silent.start(t)
   const context = new TcpContext({ idleTimeoutMs: 20 })
   t.teardown(() => context.close())

@@ -2,7 +2,7 @@ import { type ExecutionContext } from 'ava'
 import { type Peer, TcpContext, TcpEndpoint } from 'memlane'
 import { url } from './support/pair'
 import { Random, seed } from './support/raw-random'
-import { onLinux, sockets, until } from './support/sockets'
+import { sockets, until, withProc } from './support/sockets'
 
 const ROUNDS = 1000
 
@@ -65,11 +65,11 @@ async function meetings(t: ExecutionContext, turns: () => number): Promise<void>
   for (let round = 0; round < ROUNDS; round++) await meet(t, contexts, round, turns)
 }
 
-onLinux('a thousand pairs connect to each other without delay: one connection each way, and none when both have closed', async (t) => {
+withProc('a thousand pairs connect to each other without delay: one connection each way, and none when both have closed', async (t) => {
   await meetings(t, () => 0)
 })
 
-onLinux('the same with a random delay on either side', async (t) => {
+withProc('the same with a random delay on either side', async (t) => {
   t.log(`MEMLANE_SEED=${seed}`)
   const random = new Random('rendezvous')
   await meetings(t, () => random.below(6))

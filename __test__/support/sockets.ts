@@ -1,8 +1,9 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import test from 'ava'
+import { onLinux } from './linux'
 
-/** Tests that look into /proc, which only Linux has; one after the other, because they count what the process has. */
-export const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip
+/** Tests that look into /proc; one after the other, because they count what the process has. */
+export const withProc = onLinux(test.serial, 'what the process has open is counted in /proc, which only Linux has')
 
 const DEADLINE_MS = 10_000
 
