@@ -60,17 +60,14 @@ impl Span {
         self.lease.memory().gate().leases()
     }
 
-    /// A peer reads it: counted for its region.
-    pub(crate) fn count_read(&self) {
-        if let Account::Region(stats) = self.lease.memory().account() {
-            stats.reads.add(1);
-            stats.served.add(self.len as u64);
-        }
+    /// Whose account its memory is on.
+    pub(super) fn account(&self) -> &Account {
+        self.lease.memory().account()
     }
 
     /// A peer has written it: counted for its region.
     pub(crate) fn count_write(&self) {
-        if let Account::Region(stats) = self.lease.memory().account() {
+        if let Account::Region(stats) = self.account() {
             stats.writes.add(1);
             stats.stored.add(self.len as u64);
         }

@@ -9,7 +9,6 @@ use crate::{
     events::{Event, Parting},
     io::Transport,
     log::complain,
-    region::span::Span,
 };
 use memlane_wire::{DESCRIBE_MAX, DescribeLength, Header, Mode, Status, StatusFrame};
 use tracing::trace;
@@ -17,6 +16,13 @@ use tracing::trace;
 impl<T: Transport> Session<T> {
     /// Goes through the buffer as far as it goes, many requests at once.
     pub(super) fn handle_input(&mut self) -> Result<(), End> {
+        let result = self.handle_buffered();
+        // Before anything is sent: OK means that the target is done with the bytes, and has counted them.
+        self.held.release();
+        result
+    }
+
+    fn handle_buffered(&mut self) -> Result<(), End> {
         loop {
             if self.cut.is_some() && !self.is_storing() {
                 self.close_after_answers(Parting::Local);
@@ -52,13 +58,10 @@ impl<T: Transport> Session<T> {
         self.clock.header_done();
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
-        match decide(&header, self.mode, &self.target.registry, &self.target.limits) {
-            Action::Read(span) => self.serve(span, sequence),
-            Action::Write(into) if into.len() <= self.rx.len() => self.store_at_once(into, sequence),
-            Action::Write(into) => {
-                self.phase = Phase::Store { into, at: 0, sequence };
-                self.check_store();
-            }
+        let target = &self.target;
+        match decide(&header, self.mode, &target.registry, &mut self.held, &target.limits) {
+            Action::Read { at, len } => self.serve(at, len, sequence),
+            Action::Write { at, len } => self.store(at, len, sequence),
             Action::Message => self.message_announced(header, sequence),
             Action::Describe => self.describe(sequence),
             Action::Ping => self.answer(sequence, Status::Ok),
@@ -69,17 +72,31 @@ impl<T: Transport> Session<T> {
     }
 
     /// Answers with these bytes, unless the file that they are of has been truncated.
-    fn serve(&mut self, span: Span, sequence: u32) {
-        // Only a file can lose its bytes; all else is counted without another hold on it.
-        let unsure = span.is_file().then(|| span.clone());
-        if unsure.is_none() {
-            span.count_read();
-        }
+    fn serve(&mut self, at: usize, len: usize, sequence: u32) {
         let frame = StatusFrame::new(sequence, Status::Ok).encode();
         let frame: &[u8] = if self.mode == Mode::Native { &frame } else { &[] };
-        match self.tx.push_framed(frame, span) {
-            Ok(()) => unsure.iter().for_each(Span::count_read),
-            Err(_) => self.refuse(sequence, Status::OutOfRange, 0, false),
+        let pushed = self
+            .held
+            .whole()
+            .is_some_and(|whole| self.tx.push_part(frame, whole, at, len).is_ok());
+        if pushed {
+            self.held.count_read(len);
+        } else {
+            self.refuse(sequence, Status::OutOfRange, 0, false);
+        }
+    }
+
+    /// Stores the body that follows: at once where all of it has come, as of a small one it nearly always has.
+    fn store(&mut self, at: usize, len: usize, sequence: u32) {
+        let Some(whole) = self.held.whole() else { return };
+        if len <= self.rx.len() && !whole.is_file() && whole.copy_in(at, &self.rx.bytes()[..len]).is_ok() {
+            self.rx.consume(len);
+            self.held.count_write(len);
+            return self.answer(sequence, Status::Ok);
+        }
+        if let Some(into) = whole.slice(at, len) {
+            self.phase = Phase::Store { into, at: 0, sequence };
+            self.check_store();
         }
     }
 
@@ -157,25 +174,6 @@ impl<T: Transport> Session<T> {
         self.phase = Phase::Header;
         self.answer(sequence, Status::Ok);
         true
-    }
-
-    /// Stores a body that has come with its header, as a small one nearly always has.
-    fn store_at_once(&mut self, into: Span, sequence: u32) {
-        let length = into.len();
-        let body = &self.rx.bytes()[..length];
-        let stored = into
-            .check_file()
-            .and_then(|()| into.copy_in(0, body))
-            .and_then(|_| into.check_file());
-        if stored.is_err() {
-            self.phase = Phase::Store { into, at: 0, sequence };
-            return self.lose_store();
-        }
-        self.rx.consume(length);
-        into.count_write();
-        // The span goes before its answer, as in `handle_store`.
-        drop(into);
-        self.answer(sequence, Status::Ok);
     }
 
     /// Whether the file that is being stored to, if it is one, still has the range; says no otherwise.

@@ -16,7 +16,7 @@ use crate::{
     mailbox::Mailbox,
     op::Instance,
     recv::{Event, MessageKey, Posted, Sender},
-    region::span::Span,
+    region::{Held, span::Span},
     roster::Attendance,
     target::{Admission, Target},
 };
@@ -47,6 +47,8 @@ pub(crate) struct Session<T: Transport> {
     phase: Phase,
     rx: RecvBuffer,
     tx: SendQueue,
+    /// While requests are gone through, and no longer.
+    held: Held,
     sequence: u32,
     /// The peer has sent its last byte.
     ended: bool,
@@ -127,6 +129,7 @@ impl<T: Transport> Session<T> {
             phase: Phase::Sniff,
             rx: RecvBuffer::default(),
             tx: SendQueue::default(),
+            held: Held::default(),
             sequence: 0,
             ended: false,
             cut: None,
