@@ -9,10 +9,11 @@ use crate::{
         Command, Dialler, Lane, LaneParts,
         bulk::{Bulk, BulkQueue, pieces},
         giving_up::GiveUp,
-        queue::Piece,
+        queue::{Piece, Tiny},
+        train::Train,
     },
     mailbox::Mailbox,
-    op::{Entry, Instance, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    op::{Instance, Item, List, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
     random::preface,
     roster::Destined,
     shared::Shared,
@@ -150,41 +151,41 @@ impl Link {
         &self,
         ticket: Ticket,
         opcode: Opcode,
-        entries: Vec<Entry>,
+        list: List,
         timeout: Option<Duration>,
         stats: &Arc<Stats>,
     ) -> bool {
-        let requests = |entry: &Entry| {
-            if Bulk::wants(entry.addr, entry.span.len()) {
-                pieces(entry.span.len())
-            } else {
-                1
-            }
+        let requests = |item: &Item| match item {
+            Item::Run(_, cars) => u32::try_from(cars.len()).unwrap_or(u32::MAX),
+            Item::One { addr, span, .. } if Bulk::wants(*addr, span.len()) => pieces(span.len()),
+            Item::One { .. } => 1,
         };
-        let count = entries.iter().map(requests).sum();
-        let total = entries.iter().map(|entry| entry.span.len() as u64).sum();
-        let parts = Parts::new(ticket, count, total, opcode, true, self.bulk.holders());
+        let count = list.items().iter().map(requests).sum();
+        let parts = Parts::new(ticket, count, list.bytes(), opcode, true, self.bulk.holders());
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let (mut small, mut large) = (Vec::with_capacity(entries.len()), Vec::new());
-        for (place, Entry { addr, span }) in entries.into_iter().enumerate() {
-            let (parts, entry) = (Arc::clone(&parts), u32::try_from(place).unwrap_or(u32::MAX));
-            if Bulk::wants(addr, span.len()) {
-                large.push(Bulk::part(opcode, addr, span, parts, entry, deadline));
-            } else {
-                let waiter = Waiter::Part { parts, entry };
-                small.push(Piece {
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        for item in list.into_items() {
+            let parts = Arc::clone(&parts);
+            match item {
+                Item::Run(whole, cars) => {
+                    small.push(Tiny::Train(Train::new(opcode, whole, cars, parts, deadline)));
+                }
+                Item::One { addr, span, entry } if Bulk::wants(addr, span.len()) => {
+                    large.push(Bulk::part(opcode, addr, span, parts, entry, deadline));
+                }
+                Item::One { addr, span, entry } => small.push(Tiny::Piece(Piece {
                     opcode,
                     addr,
                     span: Some(span),
-                    waiter,
+                    waiter: Waiter::Part { parts, entry },
                     deadline,
                     repeated: false,
-                });
+                })),
             }
         }
         let mut dialled = false;
         if !small.is_empty() {
-            dialled |= self.submit_small(Command::Pieces(small), stats);
+            dialled |= self.submit_small(Command::Parts(small), stats);
         }
         if !large.is_empty() {
             dialled |= self.submit_bulk(large, stats);

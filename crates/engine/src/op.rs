@@ -9,8 +9,11 @@ use memlane_wire::Opcode;
 use std::{sync::Arc, time::Duration};
 
 pub mod channel;
+mod list;
 mod parts;
 
+pub use list::List;
+pub(crate) use list::{Car, Item, TINY_BYTES};
 pub(crate) use parts::{PartHolders, Parts, Waiter};
 
 /// Names an endpoint: random per start, in its prefaces and its endpoint info.
@@ -243,6 +246,16 @@ impl Remote {
         }
     }
 
+    /// So many bytes were moved for it.
+    pub(crate) fn moved(&self, opcode: Opcode, bytes: u64) {
+        match opcode {
+            Opcode::Read => self.stats.bytes_read.add(bytes),
+            Opcode::Write => self.stats.bytes_written.add(bytes),
+            Opcode::Send => self.stats.bytes_sent.add(bytes),
+            Opcode::Describe | Opcode::Ping => {}
+        }
+    }
+
     /// Whether both are the same peer of the same endpoint.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name)
@@ -298,15 +311,6 @@ pub enum Direction {
     Read,
     /// To the peer.
     Write,
-}
-
-/// One entry of a list: a local range, and the remote one of the same length.
-#[derive(Debug)]
-pub struct Entry {
-    /// Where the remote range begins.
-    pub addr: u64,
-    /// The local range.
-    pub span: Span,
 }
 
 /// A request with its end and its deadline.

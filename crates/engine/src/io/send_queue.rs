@@ -207,7 +207,7 @@ impl SendQueue {
     }
 
     /// So many bytes at the end, to be written.
-    fn room(&mut self, len: usize) -> &mut [u8] {
+    pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
         // A chunk that is full enough takes no more: a reader that never catches up would keep it growing for ever.
         if self.tail.filled >= CHUNK_BYTES {
             self.close_tail();

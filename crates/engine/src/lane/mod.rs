@@ -12,6 +12,7 @@ pub(crate) mod mates;
 pub(crate) mod queue;
 mod read;
 mod redial;
+pub(crate) mod train;
 mod write;
 
 use crate::{
@@ -29,7 +30,7 @@ use bulk::Membership;
 use giving_up::GiveUp;
 use inflight::InFlight;
 use memlane_wire::{Mode, Preface};
-use queue::{Piece, Queue};
+use queue::{Piece, Queue, Tiny};
 use read::Incoming;
 use std::{
     collections::{HashSet, VecDeque},
@@ -46,7 +47,7 @@ use write::Departure;
 pub(crate) enum Command {
     Submit(Operation),
     /// Requests of an operation of several parts.
-    Pieces(Vec<Piece>),
+    Parts(Vec<Tiny>),
     /// There are large operations to take pieces of.
     Work,
     Cancel(OperationKey),
@@ -289,8 +290,8 @@ impl<T: Transport> Lane<T> {
                         self.accept(Piece::whole(operation, now));
                         Ok(())
                     }
-                    Command::Pieces(pieces) => {
-                        pieces.into_iter().for_each(|piece| self.accept(piece));
+                    Command::Parts(parts) => {
+                        parts.into_iter().for_each(|part| self.accept_part(part));
                         Ok(())
                     }
                     Command::Work => {
@@ -332,6 +333,18 @@ impl<T: Transport> Lane<T> {
         self.queue.push(piece);
     }
 
+    fn accept_part(&mut self, part: Tiny) {
+        match part {
+            Tiny::Piece(piece) => self.accept(piece),
+            // No frame on the legacy wire says that an entry is applied.
+            Tiny::Train(train) if self.mode == Mode::Legacy => train.pieces().for_each(|piece| self.accept(piece)),
+            Tiny::Train(train) => {
+                self.note_deadline(train.deadline());
+                self.queue.push_train(train);
+            }
+        }
+    }
+
     fn note_deadline(&mut self, deadline: Option<Instant>) {
         self.earliest = [self.earliest, deadline].into_iter().flatten().min();
     }
@@ -339,7 +352,7 @@ impl<T: Transport> Lane<T> {
     fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.bulk.as_ref().is_none_or(|bulk| bulk.queue().is_empty())
-            && self.inflight.len() == 0
+            && self.inflight.is_empty()
             && self.departures.is_empty()
             && self.incoming.is_quiet()
     }

@@ -146,7 +146,13 @@ impl<T: Transport> Lane<T> {
         match &mut self.incoming {
             Incoming::Preface => self.handle_preface(),
             Incoming::Answer if self.mode == Mode::Legacy => self.handle_legacy_answer(),
-            Incoming::Answer => self.handle_status(),
+            Incoming::Answer => {
+                if self.handle_train() {
+                    Ok(true)
+                } else {
+                    self.handle_status()
+                }
+            }
             Incoming::Body { slot, at } => {
                 let left = slot.len - *at;
                 let buffered = self.rx.bytes();
@@ -194,6 +200,18 @@ impl<T: Transport> Lane<T> {
         self.greet(Some(preface.instance));
         self.issue();
         Ok(true)
+    }
+
+    /// Whether answers came for the entries of a list that are the oldest requests.
+    fn handle_train(&mut self) -> bool {
+        let Some(train) = self.inflight.train() else {
+            return false;
+        };
+        let came_further = train.take_answers(&mut self.rx, self.tx.sent());
+        if train.len() == 0 {
+            self.inflight.end_train();
+        }
+        came_further
     }
 
     fn handle_status(&mut self) -> Result<bool, Error> {

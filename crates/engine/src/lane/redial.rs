@@ -80,7 +80,7 @@ impl<T: Transport> Lane<T> {
             }
             let has_bulk = self.bulk.as_ref().is_some_and(|bulk| !bulk.queue().is_empty());
             let brings_work = |command: &Command| match command {
-                Command::Submit(_) | Command::Pieces(_) => true,
+                Command::Submit(_) | Command::Parts(_) => true,
                 Command::Work => has_bulk,
                 _ => false,
             };

@@ -1,6 +1,12 @@
 //! The way out: from the queue to the socket.
 
-use super::{End, Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
+use super::{
+    End, Lane, Link,
+    bulk::PIECE_BYTES,
+    inflight::Slot,
+    queue::{Piece, TINY_RUN, Tiny},
+    train::Train,
+};
 use crate::{
     error::{Error, ErrorKind},
     io::{TURN_BYTES, Transport},
@@ -13,9 +19,6 @@ use tokio::time::Instant;
 /// Bytes of all but tiny operations that are on the wire at once: enough to keep both ends busy, few enough that a small
 /// operation's answer is not far behind.
 const WINDOW_BYTES: u64 = 4 * PIECE_BYTES as u64;
-
-/// Tiny requests that may pass before another gets its turn.
-const TINY_RUN: u32 = 64;
 
 /// A request that ends when its last byte has left, with what is known already.
 #[derive(Debug)]
@@ -35,20 +38,23 @@ impl<T: Transport> Lane<T> {
             && !self.tx.has_body()
             && !self.inflight.is_exhausted()
         {
-            let Some(piece) = self.next_piece() else { return };
-            self.put(piece);
+            match self.next() {
+                Some(Tiny::Piece(piece)) => self.put(piece),
+                Some(Tiny::Train(train)) => self.put_train(train),
+                None => return,
+            }
         }
     }
 
     /// Tiny operations first, but after so many of them others have their turn; those wait for room on the wire, and the
     /// large ones among them take turns with the rest.
-    fn next_piece(&mut self) -> Option<Piece> {
+    fn next(&mut self) -> Option<Tiny> {
         let has_room = self.inflight.window_bytes() < WINDOW_BYTES;
         if (self.tiny_run < TINY_RUN || !has_room)
-            && let Some(piece) = self.queue.next()
+            && let Some(tiny) = self.queue.next()
         {
             self.tiny_run += 1;
-            return Some(piece);
+            return Some(tiny);
         }
         if !has_room {
             return None;
@@ -61,7 +67,18 @@ impl<T: Transport> Lane<T> {
         } else {
             self.queue.next_roomy().or_else(|| bulk.and_then(|bulk| bulk.next()))
         };
-        piece.or_else(|| self.queue.next())
+        piece.map(Tiny::Piece).or_else(|| self.queue.next())
+    }
+
+    /// Puts entries of the train on the wire until others have their turn.
+    fn put_train(&mut self, train: Train) {
+        let most = self.inflight.free(TINY_RUN);
+        let (departed, left) = train.depart(most, &mut self.tx);
+        self.tiny_run = self.tiny_run.saturating_add(departed.len() as u32 - 1);
+        self.inflight.push_train(departed);
+        if let Some(left) = left {
+            self.queue.put_back(left);
+        }
     }
 
     fn put(&mut self, piece: Piece) {
@@ -147,13 +164,7 @@ impl<T: Transport> Lane<T> {
 
 /// Counts bytes that were moved for an operation, with the endpoint that issued it.
 pub(super) fn count(waiter: &Waiter, opcode: Opcode, len: u64) {
-    let Some(stats) = waiter.remote().map(|remote| &remote.stats) else {
-        return;
-    };
-    match opcode {
-        Opcode::Read => stats.bytes_read.add(len),
-        Opcode::Write => stats.bytes_written.add(len),
-        Opcode::Send => stats.bytes_sent.add(len),
-        Opcode::Describe | Opcode::Ping => {}
+    if let Some(remote) = waiter.remote() {
+        remote.moved(opcode, len);
     }
 }

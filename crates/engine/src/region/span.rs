@@ -32,8 +32,8 @@ impl Span {
         Ok(Self::whole(memory))
     }
 
-    /// A range of a region's memory; `None` when it leaves it, or the region is closed.
-    pub(super) fn leased(memory: &Arc<Memory>, start: usize, len: usize) -> Option<Self> {
+    /// A range of a memory; `None` when it leaves it, or that is a region's which is closed.
+    pub fn leased(memory: &Arc<Memory>, start: usize, len: usize) -> Option<Self> {
         let fits = start <= memory.len() && len <= memory.len() - start;
         fits.then(|| Lease::enter(memory))
             .flatten()
@@ -47,6 +47,17 @@ impl Span {
             len,
             ..self.clone()
         })
+    }
+
+    /// Whether it is all of that memory.
+    pub(crate) fn is_all_of(&self, memory: &Arc<Memory>) -> bool {
+        Arc::ptr_eq(self.lease.memory(), memory) && self.len == memory.len()
+    }
+
+    /// Its memory, and where in it it begins.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> (&Arc<Memory>, usize) {
+        (self.lease.memory(), self.start)
     }
 
     /// Whether its region is being closed, so that whoever moves bytes here should end.
