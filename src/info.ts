@@ -7,8 +7,8 @@ import { describedTensor } from './tensor.js'
 
 export const ACCESS: readonly Access[] = ['none', 'read', 'write', 'readwrite']
 
-/** Longest endpoint info in bytes of UTF-8, as DESCRIBE limits it. */
-const MAX_INFO_BYTES = 1 << 20
+/** Longest endpoint info that is taken from the program, in bytes of UTF-8; what a peer says is as long as the engine takes. */
+const MAX_INFO_BYTES = 16 << 20
 /** The version of the wire that this library speaks. */
 const VERSION = 1
 

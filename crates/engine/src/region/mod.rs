@@ -7,6 +7,7 @@ mod gate;
 mod lease;
 pub mod memory;
 mod registry;
+mod slab;
 pub mod span;
 
 pub(crate) use registry::Registry;
