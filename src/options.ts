@@ -34,6 +34,13 @@ export interface Limits {
    * `ERR_LIMIT` and is not copied; where nothing waits, one operation of any size is taken. Default 256 MiB; 1 MiB to 1 TiB.
    */
   maxQueuedBytesPerPeer?: Integer
+  /**
+   * Longest endpoint info that a peer is told, or that is taken: from a peer, or by `connect`. One has some 75 bytes a region
+   * beside its name, so that the default is enough for ten thousand regions; with more, raise it on both sides. Looking an
+   * info through takes the event loop some 2.5 ms for 1,000 regions, and a peer that means harm can make it a second for each
+   * MiB. Default 1 MiB; 1 MiB to 256 MiB.
+   */
+  maxInfoBytes?: Integer
   /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
   maxUnexpectedBytes?: Integer
   /** Number of such messages. Default 64; 0 to 1,048,576. */

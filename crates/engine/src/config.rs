@@ -63,6 +63,8 @@ limits! {
     max_operation_bytes, "maxOperationBytes", GIB, MIB, 1 << 40;
     /// Bytes of private copies that wait for one peer: of writes and sends of JavaScript's memory.
     max_queued_bytes, "maxQueuedBytesPerPeer", 256 * MIB, MIB, 1 << 40;
+    /// Longest endpoint info that is answered with, or taken: some 75 bytes a region with its name.
+    max_info_bytes, "maxInfoBytes", MIB, MIB, 256 * MIB;
     /// Bytes of messages kept for receives that are not posted yet.
     max_unexpected_bytes, "maxUnexpectedBytes", MIB, 0, GIB;
     /// Number of such messages.

@@ -252,7 +252,7 @@ impl Endpoint {
 
     /// The endpoint info as JSON.
     pub fn info(&self) -> String {
-        self.target.describe().as_ref().to_owned()
+        self.target.info()
     }
 
     /// Counters and limits as JSON; also of an endpoint that is closed.

@@ -32,7 +32,7 @@ pub(super) enum Incoming {
     Text {
         slot: Slot,
         text: Vec<u8>,
-        length: usize,
+        left: usize,
     },
 }
 
@@ -169,15 +169,16 @@ impl<T: Transport> Lane<T> {
                 Ok(*at == slot.len && self.finish_body())
             }
             Incoming::DescribeLength(_) => self.handle_describe_length(),
-            Incoming::Text { text, length, .. } => {
-                let count = (*length - text.len()).min(self.rx.len());
-                text.extend_from_slice(&self.rx.bytes()[..count]);
-                self.rx.consume(count);
-                if text.len() < *length {
-                    Ok(false)
-                } else {
-                    self.finish_text()
+            Incoming::Text { slot, text, left } => {
+                let count = self.rx.len().min(*left);
+                // Nobody keeps what nobody waits for.
+                if slot.waiter.is_some() {
+                    text.extend_from_slice(&self.rx.bytes()[..count]);
                 }
+                *left -= count;
+                let is_whole = *left == 0;
+                self.rx.consume(count);
+                if is_whole { self.finish_text() } else { Ok(false) }
             }
         }
     }
@@ -265,7 +266,7 @@ impl<T: Transport> Lane<T> {
         let error = match status {
             Status::MessageSize => error.detail("the peer's receive holds less, or wants another size exactly"),
             Status::Limit if slot.opcode == Opcode::Describe => {
-                error.detail(format!("the peer's endpoint info is longer than {DESCRIBE_MAX} bytes"))
+                error.detail("the peer's endpoint info is longer than its maxInfoBytes")
             }
             Status::Limit => error.detail(format!(
                 "the peer takes no {} bytes in one request: its maxOperationBytes, or its memory, is less",
@@ -327,13 +328,20 @@ impl<T: Transport> Lane<T> {
         };
         self.rx.consume(DescribeLength::LEN);
         if !length.is_allowed() {
-            return Err(violation("an endpoint info of more than 1 MiB"));
+            return Err(violation(&format!(
+                "an endpoint info of more than {DESCRIBE_MAX} bytes"
+            )));
         }
-        if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
+        if let Some(mut slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
+            let most = self.limits.max_info_bytes;
+            if u64::from(length.0) > most {
+                let more = format_args!("the peer's endpoint info has {} bytes", length.0);
+                abandon(&mut slot, Error::limit("maxInfoBytes", most).with(more));
+            }
             self.incoming = Incoming::Text {
                 slot,
                 text: Vec::new(),
-                length: length.0 as usize,
+                left: length.0 as usize,
             };
         }
         Ok(true)

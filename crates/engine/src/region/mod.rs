@@ -8,6 +8,7 @@ mod held;
 mod lease;
 pub mod memory;
 mod registry;
+mod slab;
 pub mod span;
 
 pub(crate) use held::Held;

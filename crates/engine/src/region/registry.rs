@@ -1,6 +1,6 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory};
+use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, slab};
 use crate::{
     error::{Error, ErrorKind},
     stats::{Ledger, RegionStats},
@@ -8,7 +8,7 @@ use crate::{
 use memlane_wire::Status;
 use parking_lot::RwLock;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io,
     sync::{
         Arc,
@@ -32,7 +32,7 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Table {
     by_address: BTreeMap<u64, Arc<Region>>,
-    by_name: HashMap<String, u64>,
+    by_name: BTreeMap<String, Arc<Region>>,
 }
 
 impl Registry {
@@ -115,7 +115,7 @@ impl Registry {
         if table.by_name.contains_key(name) {
             return Err(exists());
         }
-        table.by_name.insert(name.into(), address);
+        table.by_name.insert(name.into(), Arc::clone(&region));
         table.by_address.insert(address, Arc::clone(&region));
         self.generation.fetch_add(1, Ordering::Release);
         drop(table);
@@ -157,14 +157,14 @@ impl Registry {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The open regions, by address.
+    /// The open regions, in the order of their names.
     pub(crate) fn list(&self) -> Vec<Arc<Region>> {
-        self.table.read().by_address.values().cloned().collect()
+        self.table.read().by_name.values().cloned().collect()
     }
 }
 
 fn zeroed(len: usize) -> Result<Arc<Memory>, Error> {
-    Memory::mapped(len).map_err(|error| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {error}")))
+    slab::zeroed(len).map_err(|error| Error::memory(len, &error))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
     io::Transport,
     log::complain,
 };
-use memlane_wire::{DESCRIBE_MAX, DescribeLength, Header, Mode, Status, StatusFrame};
+use memlane_wire::{DescribeLength, Header, Mode, Status, StatusFrame};
 use tracing::trace;
 
 impl<T: Transport> Session<T> {
@@ -101,14 +101,16 @@ impl<T: Transport> Session<T> {
     }
 
     fn describe(&mut self, sequence: u32) {
-        let text = self.target.describe();
-        match u32::try_from(text.len()).ok().filter(|&length| length <= DESCRIBE_MAX) {
-            Some(length) => {
-                self.answer(sequence, Status::Ok);
-                self.tx.push(&DescribeLength(length).encode());
-                self.tx.push(text.as_bytes());
-            }
-            None => self.refuse(sequence, Status::Limit, 0, false),
+        let most = self.target.limits.max_info_bytes;
+        let text = self.target.describe().ok().filter(|text| text.len() as u64 <= most);
+        let described = text.and_then(|text| {
+            let length = DescribeLength(u32::try_from(text.len()).ok()?);
+            let mut frame = StatusFrame::new(sequence, Status::Ok).encode().to_vec();
+            frame.extend_from_slice(&length.encode());
+            self.tx.push_framed(&frame, text).ok()
+        });
+        if described.is_none() {
+            self.refuse(sequence, Status::Limit, 0, false);
         }
     }
 
