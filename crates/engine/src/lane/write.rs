@@ -1,6 +1,12 @@
 //! The way out: from the queue to the socket.
 
-use super::{End, Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
+use super::{
+    End, Lane, Link,
+    bulk::BulkQueue,
+    inflight::Slot,
+    queue::{Piece, TINY_BYTES},
+    window::Window,
+};
 use crate::{
     error::{Error, ErrorKind},
     io::{TURN_BYTES, Transport},
@@ -9,10 +15,6 @@ use crate::{
 use memlane_wire::{Header, Mode, Opcode};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
-
-/// Bytes of all but tiny operations that are on the wire at once: enough to keep both ends busy, few enough that a small
-/// operation's answer is not far behind.
-const WINDOW_BYTES: u64 = 4 * PIECE_BYTES as u64;
 
 /// Tiny requests that may pass before another gets its turn.
 const TINY_RUN: u32 = 64;
@@ -43,7 +45,8 @@ impl<T: Transport> Lane<T> {
     /// Tiny operations first, but after so many of them others have their turn; those wait for room on the wire, and the
     /// large ones among them take turns with the rest.
     fn next_piece(&mut self) -> Option<Piece> {
-        let has_room = self.inflight.window_bytes() < WINDOW_BYTES;
+        let outstanding = self.inflight.window_bytes();
+        let has_room = self.window.has_room(outstanding);
         if (self.tiny_run < TINY_RUN || !has_room)
             && let Some(piece) = self.queue.next()
         {
@@ -54,7 +57,8 @@ impl<T: Transport> Lane<T> {
             return None;
         }
         self.tiny_run = 0;
-        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue());
+        let has_share = |bulk: &&BulkQueue| !Window::is_beyond_least(outstanding) || bulk.has_share_for(outstanding);
+        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue()).filter(has_share);
         self.bulk_turn = !self.bulk_turn;
         let piece = if self.bulk_turn {
             bulk.and_then(|bulk| bulk.next()).or_else(|| self.queue.next_roomy())
@@ -98,6 +102,9 @@ impl<T: Transport> Lane<T> {
                 result,
                 deadline: piece.deadline,
             });
+        }
+        if len > TINY_BYTES as u64 && piece.opcode != Opcode::Send {
+            self.window.sent(end, self.inflight.window_bytes(), len);
         }
         self.inflight.push(Slot {
             opcode: piece.opcode,
