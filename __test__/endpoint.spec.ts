@@ -242,6 +242,8 @@ test('every limit is taken at the edges of its range, and refused beyond them', 
     drainMs: true,
     sendBufferBytes: true,
     receiveBufferBytes: true,
+    localSendBufferBytes: true,
+    localReceiveBufferBytes: true,
   }
   const root = dirname(require.resolve('memlane/package.json'))
   const { limitTable } = require(join(root, 'native.js')) as { limitTable(): { name: string; default: number; least: number; most: number }[] }

@@ -26,8 +26,10 @@ const REACHED: Record<keyof Limits, [file: string, title: string]> = {
   idleTimeoutMs: ['crates/engine/src/tests/pipe.rs', 'an_idle_lane_goes_before_the_target'],
   drainBytes: ['__test__/hostile-native.spec.ts', 'a refused 64 MiB WRITE whose payload is in flight'],
   drainMs: ['crates/engine/src/tests/pipe.rs', 'a_fence_waits_for_a_running_body_and_cuts_it'],
-  sendBufferBytes: ['crates/engine/src/io/tcp.rs', 'sockets_get_the_buffers_that_the_limits_ask_for'],
-  receiveBufferBytes: ['crates/engine/src/io/tcp.rs', 'sockets_get_the_buffers_that_the_limits_ask_for'],
+  sendBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_socket_to_another_machine_has_other_buffers'],
+  receiveBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_socket_to_another_machine_has_other_buffers'],
+  localSendBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_connection_from_this_machine_is_known'],
+  localReceiveBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_connection_from_this_machine_is_known'],
 }
 
 test('every limit of the table has a test that reaches it', (t) => {

@@ -2,6 +2,7 @@
  * What counts as good. A line compares a figure of memlane's with one of others in the same run; where several are named,
  * on either side, it is the best of those that were there. `ratio` is ours divided by theirs.
  */
+import { roadGoals } from './road-rows.mjs'
 import { median } from './stats.mjs'
 
 const LIBRARIES = ['dlslime', 'mooncake', 'nixl', 'ucx']
@@ -39,6 +40,7 @@ export const GOALS = [
     goal('G2', lanes(op), ['node-net'], `${op} at least 1.5 × node:net`, atLeast(1.5)),
     goal('G2', lanes(op), LIBRARIES, `${op} at least 2 × the best of DLSlime, Mooncake, NIXL and UCX`, atLeast(2)),
   ]),
+  ...roadGoals(goal, atLeast),
   goal('G3', READ_1MIB, ['raw'], 'at most 1.0 × raw', atMost(1)),
   goal('G3', READ_1MIB, PEERS, 'below every peer', below),
   goal('G4', BUSY, ['node-net'], 'at most 10 ms', ({ value }) => value <= 10),

@@ -2,6 +2,7 @@
  * What is measured, and by whom. `run` goes to a contender's `run`; `figures` says what is taken from its samples, the
  * row's own figure first. `memlane:2` is the contender `memlane` in its variant `2`. What counts as good is in `goals.mjs`.
  */
+import { roadRows } from './road-rows.mjs'
 import { GIB, MIB } from './support/pattern.mjs'
 
 export const REGION_BYTES = 64 * MIB
@@ -150,7 +151,12 @@ export const rows = (scale) => [
     run: { kind: 'memory', connections: 100 },
     figures: [RSS, BARE, CONNECTIONS],
   },
+  ...roadRows(largeOnRoad, scale),
 ]
+
+function largeOnRoad(op, count) {
+  return { completion: op === 'read' ? ARRIVED : APPLIED, run: { ...LARGE_READ, op, count }, figures: [GBPS, CPU] }
+}
 
 function scaled(count, scale) {
   return Math.max(2, Math.round(count * scale))

@@ -58,7 +58,7 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
   try {
     await session.prepare(chosen.flatMap((row) => row.contenders), (text) => live.show(text))
     for (const row of chosen) {
-      const result = await session.measure(row, rounds, (text) => live.show(text))
+      const result = await session.measure(row, Math.min(rounds, row.rounds ?? rounds), (text) => live.show(text))
       live.clear()
       measured.push(result)
       console.log(`\n${show(row, result, where.text).join('\n')}`)

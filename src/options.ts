@@ -61,10 +61,17 @@ export interface Limits {
   drainBytes?: Integer
   /** How long a connection that is being closed reads what is still coming. Default 2,000 ms; 0 to a day. */
   drainMs?: Integer
-  /** Send buffer of every socket; 0 leaves it to the system. Default 512 KiB; 0 to 1 GiB. */
+  /**
+   * Send buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road. Default 0; 0 to
+   * 1 GiB.
+   */
   sendBufferBytes?: Integer
-  /** Receive buffer of every socket; 0 leaves it to the system. Default 1 MiB; 0 to 1 GiB. */
+  /** Receive buffer of such sockets, likewise. Default 0; 0 to 1 GiB. */
   receiveBufferBytes?: Integer
+  /** Send buffer of sockets whose other end is on this machine; 0 is as for other machines. Default 512 KiB; 0 to 1 GiB. */
+  localSendBufferBytes?: Integer
+  /** Receive buffer of such sockets, likewise. Default 1 MiB; 0 to 1 GiB. */
+  localReceiveBufferBytes?: Integer
 }
 
 /**

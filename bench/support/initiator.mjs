@@ -19,7 +19,7 @@ answerCalls(process, {
     const target = spawnNode(new URL('./target.mjs', import.meta.url), targetCpu)
     callTarget = caller(target, 'the target')
     bare = await callTarget('usage')
-    const address = await callTarget('serve', { contender, bytes, connections })
+    const address = await callTarget('serve', { contender, bytes, connections, variant })
     const { dial } = await import(contender)
     dialOnce = (length) => dial({ address, bytes: length, variant, channel: target })
     link = await dialOnce(bytes)

@@ -9,9 +9,9 @@ let stopBursts = null
 let delay = null
 
 answerCalls(process, {
-  async serve({ contender, bytes, connections }) {
+  async serve({ contender, bytes, connections, variant }) {
     const { serve } = await import(contender)
-    served = await serve({ bytes, connections, channel: process })
+    served = await serve({ bytes, connections, variant, channel: process })
     fillPattern(served.memory)
     await served.publish?.()
     return served.address

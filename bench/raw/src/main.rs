@@ -3,7 +3,8 @@
 //! One variant, fixed beforehand so that nobody picks the flattering one: system calls of 1 MiB, `MSG_WAITALL`, a send
 //! buffer of 512 KiB and a receive buffer of 1 MiB on both ends, memory touched before the first measurement. A read is
 //! a header of 17 bytes answered by the bytes; a write is header and bytes, acknowledged by one byte once all are in.
-//! Only the size of a system call may be varied, by `--call`, to show what that choice costs.
+//! Two choices may be varied, to show what they cost: the size of a system call by `--call`, and by `--buffers auto` whose the
+//! sizes of the socket buffers are, the kernel's then.
 //!
 //! Both sides stay alive and take commands, so that a runner can take turns between them and other contenders:
 //! the initiator `read SIZE COUNT` and `write SIZE COUNT`, the target `cpu`, both `wipe` and `check` (the first offset whose
@@ -16,10 +17,11 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 static CALL_BYTES: AtomicUsize = AtomicUsize::new(1 << 20);
+static FIXED_BUFFERS: AtomicBool = AtomicBool::new(true);
 const SEND_BUFFER: libc::c_int = 512 << 10;
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 const PAGE_BYTES: usize = 4 << 10;
@@ -30,8 +32,8 @@ const APPLIED: u8 = 0;
 /// A prime period, so that no power of two repeats the pattern: bytes from the wrong place are found.
 const PERIOD: usize = 251;
 
-const USAGE: &str = "memlane-raw target --bytes N [--call N] [--cpu N]
-memlane-raw initiator --bytes N --port N [--call N] [--cpu N] [--connections N]";
+const USAGE: &str = "memlane-raw target --bytes N [--host ADDRESS] [--call N] [--buffers fixed|auto] [--cpu N]
+memlane-raw initiator --bytes N --port N [--host ADDRESS] [--call N] [--buffers fixed|auto] [--cpu N] [--connections N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,8 +43,8 @@ fn main() -> ExitCode {
         }
         let memory = Memory::new(options.bytes)?;
         match options.role.as_str() {
-            "target" => target(memory),
-            "initiator" => initiator(memory, options.port, options.connections),
+            "target" => target(memory, options.host),
+            "initiator" => initiator(memory, (options.host, options.port), options.connections),
             _ => Err(usage()),
         }
     });
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
 struct Options {
     role: String,
     bytes: usize,
+    host: Ipv4Addr,
     port: u16,
     cpu: Option<usize>,
     connections: usize,
@@ -69,6 +72,7 @@ impl Options {
         let mut options = Self {
             role: role.clone(),
             bytes: 0,
+            host: Ipv4Addr::LOCALHOST,
             port: 0,
             cpu: None,
             connections: 1,
@@ -77,8 +81,14 @@ impl Options {
             let [name, value] = pair else { return Err(usage()) };
             match name.as_str() {
                 "--bytes" => options.bytes = number(value)?,
+                "--host" => options.host = number(value)?,
                 "--port" => options.port = number(value)?,
                 "--call" => CALL_BYTES.store(number(value)?, Relaxed),
+                "--buffers" => match value.as_str() {
+                    "fixed" => FIXED_BUFFERS.store(true, Relaxed),
+                    "auto" => FIXED_BUFFERS.store(false, Relaxed),
+                    _ => return Err(usage()),
+                },
                 "--cpu" => options.cpu = Some(number(value)?),
                 "--connections" => options.connections = number(value)?,
                 _ => return Err(usage()),
@@ -261,9 +271,12 @@ fn decode(header: &[u8; HEADER_BYTES]) -> (u8, usize, usize) {
     (header[16], word(8), word(0))
 }
 
-/// The buffers of the fixed variant, on either end, and no waiting for more bytes.
+/// The buffers of the fixed variant, on either end, unless they are the kernel's; and no waiting for more bytes.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    if !FIXED_BUFFERS.load(Relaxed) {
+        return Ok(());
+    }
     for (name, value) in [(libc::SO_SNDBUF, SEND_BUFFER), (libc::SO_RCVBUF, RECEIVE_BUFFER)] {
         let length = size_of_val(&value) as libc::socklen_t;
         let value = (&raw const value).cast();
@@ -273,8 +286,8 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn target(memory: Memory) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn target(memory: Memory, host: Ipv4Addr) -> io::Result<()> {
+    let listener = TcpListener::bind((host, 0))?;
     say(&format!("{{\"port\":{}}}", listener.local_addr()?.port()))?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -317,8 +330,8 @@ fn expect(there: bool) -> io::Result<()> {
     there.then_some(()).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-fn initiator(memory: Memory, port: u16, connections: usize) -> io::Result<()> {
-    let dial = |_| TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+fn initiator(memory: Memory, target: (Ipv4Addr, u16), connections: usize) -> io::Result<()> {
+    let dial = |_| TcpStream::connect(target);
     let streams: Vec<TcpStream> = (0..connections).map(dial).collect::<io::Result<_>>()?;
     streams.iter().try_for_each(prepare)?;
     say("{\"ready\":true}")?;

@@ -85,10 +85,14 @@ limits! {
     drain_bytes, "drainBytes", MIB, 0, GIB;
     /// How long a connection that is being closed reads what is still coming.
     drain_time, "drainMs", 2 * SECOND, 0, DAY;
-    /// Send buffer of every socket; 0 leaves it to the system.
-    send_buffer, "sendBufferBytes", 512 * KIB, 0, GIB;
-    /// Receive buffer of every socket; 0 leaves it to the system.
-    receive_buffer, "receiveBufferBytes", MIB, 0, GIB;
+    /// Send buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road.
+    send_buffer, "sendBufferBytes", 0, 0, GIB;
+    /// Receive buffer of such sockets, likewise.
+    receive_buffer, "receiveBufferBytes", 0, 0, GIB;
+    /// Send buffer of sockets whose other end is on this machine; 0 is as to any other.
+    local_send_buffer, "localSendBufferBytes", 512 * KIB, 0, GIB;
+    /// Receive buffer of such sockets, likewise.
+    local_receive_buffer, "localReceiveBufferBytes", MIB, 0, GIB;
 }
 
 fn within(name: &str, value: u64, least: u64, most: u64) -> Result<u64, Error> {

@@ -350,14 +350,16 @@ fn not_accepting(error: &io::Error) -> Error {
 fn serve(stream: TcpStream, from: SocketAddr, admission: Admission, target: &Arc<Target>, context: &Shared) {
     let (target, name) = (Arc::clone(target), from.to_string().into());
     if context.threads() == 1 {
-        tokio::spawn(Session::new(TcpTransport::new(stream), target, admission, name));
+        let transport = TcpTransport::new(stream, &target.limits);
+        tokio::spawn(Session::new(transport, target, admission, name));
         return;
     }
     // A socket that cannot change its event queue is closed; its peer dials again.
     let Ok(stream) = stream.into_std() else { return };
     context.next_thread().spawn(async move {
         if let Ok(stream) = TcpStream::from_std(stream) {
-            Session::new(TcpTransport::new(stream), target, admission, name).await;
+            let transport = TcpTransport::new(stream, &target.limits);
+            Session::new(transport, target, admission, name).await;
         }
     });
 }

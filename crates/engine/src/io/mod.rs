@@ -1,5 +1,6 @@
 //! Bytes in and out: the transport behind a connection, and the two buffers that every connection has.
 
+mod buffers;
 mod dial;
 #[cfg(test)]
 pub(crate) mod pipe;

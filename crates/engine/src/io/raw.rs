@@ -128,6 +128,20 @@ pub(crate) fn leave_port_to_connect(socket: RawFd) {
     let _ = socket;
 }
 
+/// Sizes of the socket's buffers; 0 leaves one as it is. The system may grant less, and says so to nobody.
+pub(crate) fn set_buffers(socket: RawFd, send: u64, receive: u64) {
+    for (option, size) in [(libc::SO_SNDBUF, send), (libc::SO_RCVBUF, receive)] {
+        if size > 0 {
+            set(
+                socket,
+                libc::SOL_SOCKET,
+                option,
+                libc::c_int::try_from(size).unwrap_or(libc::c_int::MAX),
+            );
+        }
+    }
+}
+
 fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the option's value is an int that lives during the call, and its length is given.

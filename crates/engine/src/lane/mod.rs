@@ -13,6 +13,7 @@ pub(crate) mod queue;
 mod read;
 mod redial;
 pub(crate) mod train;
+mod window;
 mod write;
 
 use crate::{
@@ -40,6 +41,7 @@ use std::{
 };
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
+use window::Window;
 use write::Departure;
 
 /// What a lane is told.
@@ -113,6 +115,7 @@ pub(crate) struct Lane<T: Transport> {
     tiny_run: u32,
     bulk_turn: bool,
     inflight: InFlight,
+    window: Window,
     /// Requests that end when they have left: refused ones whose body is still being sent, and on the legacy wire all
     /// but READ.
     departures: VecDeque<Departure>,
@@ -177,6 +180,7 @@ impl<T: Transport> Lane<T> {
             tiny_run: 0,
             bulk_turn: false,
             inflight: InFlight::default(),
+            window: Window::default(),
             departures: VecDeque::new(),
             rx: RecvBuffer::default(),
             tx: SendQueue::default(),

@@ -224,6 +224,7 @@ impl<T: Transport> Lane<T> {
         let slot = self
             .inflight
             .answer(frame.sequence, status == Status::Ok, self.tx.sent())?;
+        self.window.answered(slot.end);
         if status == Status::Ok {
             self.granted(slot);
         } else {
@@ -296,6 +297,7 @@ impl<T: Transport> Lane<T> {
             .inflight
             .oldest()
             .ok_or_else(|| violation("bytes that nobody asked for"))?;
+        self.window.answered(slot.end);
         self.incoming = Incoming::Body { slot, at: 0 };
         Ok(true)
     }

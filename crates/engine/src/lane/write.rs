@@ -2,23 +2,21 @@
 
 use super::{
     End, Lane, Link,
-    bulk::PIECE_BYTES,
+    bulk::BulkQueue,
     inflight::Slot,
     queue::{Piece, TINY_RUN, Tiny},
     train::Train,
+    window::Window,
 };
 use crate::{
     error::{Error, ErrorKind},
     io::{TURN_BYTES, Transport},
-    op::{Done, Waiter},
+    op::{Done, TINY_BYTES, Waiter},
 };
 use memlane_wire::{Header, Mode, Opcode};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-/// Bytes of all but tiny operations that are on the wire at once: enough to keep both ends busy, few enough that a small
-/// operation's answer is not far behind.
-const WINDOW_BYTES: u64 = 4 * PIECE_BYTES as u64;
 
 /// A request that ends when its last byte has left, with what is known already.
 #[derive(Debug)]
@@ -49,7 +47,8 @@ impl<T: Transport> Lane<T> {
     /// Tiny operations first, but after so many of them others have their turn; those wait for room on the wire, and the
     /// large ones among them take turns with the rest.
     fn next(&mut self) -> Option<Tiny> {
-        let has_room = self.inflight.window_bytes() < WINDOW_BYTES;
+        let outstanding = self.inflight.window_bytes();
+        let has_room = self.window.has_room(outstanding);
         if (self.tiny_run < TINY_RUN || !has_room)
             && let Some(tiny) = self.queue.next()
         {
@@ -60,7 +59,8 @@ impl<T: Transport> Lane<T> {
             return None;
         }
         self.tiny_run = 0;
-        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue());
+        let has_share = |bulk: &&BulkQueue| !Window::is_beyond_least(outstanding) || bulk.has_share_for(outstanding);
+        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue()).filter(has_share);
         self.bulk_turn = !self.bulk_turn;
         let piece = if self.bulk_turn {
             bulk.and_then(|bulk| bulk.next()).or_else(|| self.queue.next_roomy())
@@ -115,6 +115,9 @@ impl<T: Transport> Lane<T> {
                 result,
                 deadline: piece.deadline,
             });
+        }
+        if len > TINY_BYTES as u64 && piece.opcode != Opcode::Send {
+            self.window.sent(end, self.inflight.window_bytes(), len);
         }
         self.inflight.push(Slot {
             opcode: piece.opcode,
