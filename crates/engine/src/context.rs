@@ -4,6 +4,7 @@ use crate::{
     config::Limits,
     error::Error,
     link::{Destination, Link},
+    network::{Network, Tcp},
     shared::{Shared, threads},
     stats::context_report,
 };
@@ -27,7 +28,7 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no thread, no event queue or no entropy.
     pub fn new(limits: Limits) -> Result<Self, Error> {
-        Self::with(threads(limits.io_threads as usize)?, limits)
+        Self::with(threads(limits.io_threads as usize)?, limits, Arc::new(Tcp))
     }
 
     /// A context on a runtime that the caller keeps running.
@@ -35,12 +36,21 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no entropy.
     pub fn on(runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits)
+        Self::with(vec![runtime], limits, Arc::new(Tcp))
     }
 
-    fn with(threads: Vec<Handle>, limits: Limits) -> Result<Self, Error> {
+    /// The same, over a network that is not the system's.
+    ///
+    /// # Errors
+    /// As for [`Context::on`].
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn over(network: Arc<dyn Network>, runtime: Handle, limits: Limits) -> Result<Self, Error> {
+        Self::with(vec![runtime], limits, network)
+    }
+
+    fn with(threads: Vec<Handle>, limits: Limits, network: Arc<dyn Network>) -> Result<Self, Error> {
         Ok(Self {
-            shared: Arc::new(Shared::new(threads, limits)?),
+            shared: Arc::new(Shared::new(threads, limits, network)?),
             links: Arc::default(),
         })
     }
