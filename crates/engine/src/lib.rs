@@ -33,6 +33,7 @@ mod shared;
 pub mod simulation;
 mod stats;
 mod target;
+mod weak;
 
 pub use info::{instance_from, instance_text};
 pub use memlane_wire::{Mode, Status};
