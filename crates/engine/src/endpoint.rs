@@ -77,6 +77,11 @@ impl Endpoint {
         })
     }
 
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
     fn runtime(&self) -> &Handle {
         self.context.shared().next_thread()
     }

@@ -18,6 +18,7 @@ mod lane;
 mod link;
 pub mod log;
 mod mailbox;
+mod network;
 mod notify;
 pub mod op;
 pub mod peer;
@@ -27,8 +28,12 @@ pub mod region;
 mod roster;
 mod session;
 mod shared;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
 mod stats;
 mod target;
+mod weak;
 
 pub use info::{instance_from, instance_text};
 pub use memlane_wire::{Mode, Status};

@@ -4,9 +4,8 @@
 use crate::{
     backoff::Backoff,
     error::{Error, ErrorKind},
-    io::{TcpTransport, dial},
     lane::{
-        Command, Dialler, Lane, LaneParts,
+        Command, LaneParts,
         bulk::{Bulk, BulkQueue, pieces},
         giving_up::GiveUp,
         queue::{Piece, Tiny},
@@ -268,7 +267,6 @@ impl Link {
         stats: &Arc<Stats>,
     ) -> Result<OpenLane, Error> {
         let context = self.context.upgrade().ok_or_else(|| Error::new(ErrorKind::Closed))?;
-        let limits = Arc::clone(&context.limits);
         let parts = LaneParts {
             commands: Arc::clone(&commands),
             mode: self.destination.mode,
@@ -276,24 +274,13 @@ impl Link {
             bulk: bulk.map(BulkQueue::join),
             turn: self.backoff.turn(),
             backoff: Arc::clone(&self.backoff),
-            limits: Arc::clone(&limits),
+            limits: Arc::clone(&context.limits),
             stats: Arc::clone(stats),
             destined: self.destined.clone(),
         };
         self.bulk.mates().add(&commands);
-        let Destination { host, port, from, .. } = self.destination.clone();
-        let dialler: Dialler<TcpTransport> = Box::new(move || {
-            let (host, limits) = (host.clone(), Arc::clone(&limits));
-            Box::pin(async move {
-                dial(&host, port, from, &limits)
-                    .await
-                    .map_err(|error| Error::io(ErrorKind::Connect, &error))
-            })
-        });
-        // Made inside: its timer belongs to the runtime that it runs on.
-        let task = context
-            .next_thread()
-            .spawn(async move { Lane::new(parts, dialler).await });
+        let network = Arc::clone(&context.network);
+        let task = network.start(parts, self.destination.clone(), context.next_thread());
         Ok(OpenLane { commands, task })
     }
 

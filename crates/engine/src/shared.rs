@@ -3,6 +3,7 @@
 use crate::{
     config::Limits,
     error::{Error, ErrorKind},
+    network::Network,
     random::random,
     stats::{EndpointStats, Ledger},
 };
@@ -17,6 +18,7 @@ use tokio::runtime::{Builder, Handle};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
+    pub(crate) network: Arc<dyn Network>,
     threads: Vec<Handle>,
     next_thread: AtomicUsize,
     /// What connections that are no endpoint's alone say they come from.
@@ -26,9 +28,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(threads: Vec<Handle>, limits: Limits) -> Result<Self, Error> {
+    pub(crate) fn new(threads: Vec<Handle>, limits: Limits, network: Arc<dyn Network>) -> Result<Self, Error> {
         Ok(Self {
             limits: Arc::new(limits),
+            network,
             threads,
             next_thread: AtomicUsize::new(0),
             instance: random()?,

@@ -2,7 +2,7 @@
 
 mod buffers;
 mod dial;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) mod pipe;
 pub(crate) mod raw;
 mod recv_buffer;

@@ -38,7 +38,7 @@ impl<'a> RecvSegment<'a> {
     }
 
     /// Stores as much of `bytes` as fits; says how much. For transports that are no socket.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.0.iov_len);
         // SAFETY: the segment borrows iov_len writable bytes, count is at most that, and `bytes` is a slice apart from it.
@@ -71,7 +71,7 @@ impl<'a> SendSegment<'a> {
     }
 
     /// A copy of at most `most` bytes. For transports that are no socket.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn copied(&self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most.min(self.0.iov_len)];
         // SAFETY: the segment borrows iov_len readable bytes and `bytes` is no longer than that.

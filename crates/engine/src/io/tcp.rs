@@ -16,7 +16,9 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
 };
 
-const BACKLOG: u32 = 1024;
+/// As many as the system allows (`net.core.somaxconn`): when a fleet comes back at once, a connection that finds no room is
+/// dialled again by the kernel, and only after a second.
+const BACKLOG: u32 = 65_535;
 
 /// A connected socket.
 pub(crate) struct TcpTransport(TcpStream);
