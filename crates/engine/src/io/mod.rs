@@ -1,7 +1,7 @@
 //! Bytes in and out: the transport behind a connection, and the two buffers that every connection has.
 
 mod dial;
-#[cfg(test)]
+#[cfg(any(test, feature = "bench"))]
 pub(crate) mod pipe;
 pub(crate) mod raw;
 mod recv_buffer;

@@ -83,7 +83,7 @@ impl Registry {
         })
     }
 
-    fn register(
+    pub(crate) fn register(
         &self,
         name: &str,
         access: Access,
