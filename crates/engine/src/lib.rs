@@ -6,6 +6,9 @@
 //! `docs/architecture.md` walks through it step by step.
 
 mod backoff;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod config;
 pub mod context;
 pub mod endpoint;

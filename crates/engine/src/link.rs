@@ -118,6 +118,28 @@ impl Link {
         })
     }
 
+    /// One whose small operations go by the lane that takes these commands; it dials nothing.
+    #[cfg(feature = "bench")]
+    pub(crate) fn by_lane(
+        destination: Destination,
+        commands: Arc<Mailbox<Command>>,
+        task: JoinHandle<()>,
+    ) -> Arc<Self> {
+        let open = vec![Some(OpenLane { commands, task })];
+        Arc::new(Self {
+            destined: Destined::to(destination.name().into()),
+            destination,
+            context: Weak::new(),
+            lane_limit: 2,
+            bulk: Arc::default(),
+            backoff: Arc::default(),
+            state: Mutex::new(Lanes {
+                open,
+                ..Lanes::default()
+            }),
+        })
+    }
+
     /// One more peer of this endpoint uses it, until [`Link::leave`].
     pub(crate) fn join(&self, endpoint: Instance) {
         let mut state = self.state.lock();

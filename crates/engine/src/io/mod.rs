@@ -2,7 +2,7 @@
 
 mod buffers;
 mod dial;
-#[cfg(any(test, feature = "simulation"))]
+#[cfg(any(test, feature = "simulation", feature = "bench"))]
 pub(crate) mod pipe;
 pub(crate) mod raw;
 mod recv_buffer;

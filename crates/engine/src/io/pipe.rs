@@ -1,4 +1,5 @@
-//! A transport in memory for tests and simulations: it delivers in pieces, and as late, as they choose, and cuts where they say.
+//! A transport in memory for tests, simulations and micro benchmarks: it delivers in pieces, and as late, as they choose, and cuts
+//! where they say.
 
 use super::{
     Transport,
@@ -9,7 +10,7 @@ use std::{
     collections::VecDeque,
     io,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -139,8 +140,12 @@ impl Transport for Pipe {
         let mut total = 0;
         for segment in segments {
             let most = segment.len().min(arrived - total);
-            let bytes: Vec<u8> = direction.bytes.drain(..most).collect();
-            total += segment.fill(&bytes);
+            let (first, second) = direction.bytes.as_slices();
+            let first = &first[..most.min(first.len())];
+            segment.fill(0, first);
+            segment.fill(first.len(), &second[..most - first.len()]);
+            direction.bytes.drain(..most);
+            total += most;
         }
         direction.taken += total as u64;
         if direction.bytes.is_empty() {
@@ -201,8 +206,10 @@ impl Pipe {
 }
 
 /// What a pipe is made slower or ended by from outside.
-pub(crate) struct Grip([Weak<Mutex<Direction>>; 2]);
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) struct Grip([std::sync::Weak<Mutex<Direction>>; 2]);
 
+#[cfg(any(test, feature = "simulation"))]
 impl Grip {
     pub(crate) fn of(pipe: &Pipe) -> Self {
         Self([Arc::downgrade(&pipe.incoming), Arc::downgrade(&pipe.outgoing)])
@@ -217,7 +224,7 @@ impl Grip {
 
     /// Ends the pipe as a crash does: what is on its way is lost.
     pub(crate) fn cut(&self) {
-        for direction in self.0.iter().filter_map(Weak::upgrade) {
+        for direction in self.0.iter().filter_map(std::sync::Weak::upgrade) {
             let mut direction = direction.lock();
             direction.bytes.clear();
             direction.due.clear();

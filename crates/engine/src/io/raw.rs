@@ -37,13 +37,13 @@ impl<'a> RecvSegment<'a> {
         self.0.iov_len
     }
 
-    /// Stores as much of `bytes` as fits; says how much. For transports that are no socket.
-    #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.0.iov_len);
-        // SAFETY: the segment borrows iov_len writable bytes, count is at most that, and `bytes` is a slice apart from it.
-        unsafe { libc::memcpy(self.0.iov_base, bytes.as_ptr().cast(), count) };
-        count
+    /// Stores at `at` as much of `bytes` as fits there. For transports that are no socket.
+    #[cfg(any(test, feature = "simulation", feature = "bench"))]
+    pub(crate) fn fill(&mut self, at: usize, bytes: &[u8]) {
+        let at = at.min(self.0.iov_len);
+        let count = bytes.len().min(self.0.iov_len - at);
+        // SAFETY: the segment borrows iov_len writable bytes, at + count is at most that, and `bytes` is a slice apart from it.
+        unsafe { libc::memcpy(self.0.iov_base.byte_add(at), bytes.as_ptr().cast(), count) };
     }
 }
 
@@ -71,7 +71,7 @@ impl<'a> SendSegment<'a> {
     }
 
     /// A copy of at most `most` bytes. For transports that are no socket.
-    #[cfg(any(test, feature = "simulation"))]
+    #[cfg(any(test, feature = "simulation", feature = "bench"))]
     pub(crate) fn copied(&self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most.min(self.0.iov_len)];
         // SAFETY: the segment borrows iov_len readable bytes and `bytes` is no longer than that.

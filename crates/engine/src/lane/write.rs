@@ -17,7 +17,6 @@ use memlane_wire::{Header, Mode, Opcode};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
-
 /// A request that ends when its last byte has left, with what is known already.
 #[derive(Debug)]
 pub(super) struct Departure {

@@ -1,5 +1,8 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
+#[cfg(feature = "bench")]
+mod bench;
+
 use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, slab};
 use crate::{
     error::{Error, ErrorKind},
