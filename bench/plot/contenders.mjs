@@ -1,10 +1,13 @@
-/** Who is who in a picture: a family has a colour and a mark, so that neither has to be told apart alone. */
+/**
+ * Who is who in a picture: a family has a colour and a mark, so that neither has to be told apart alone.
+ * The colours differ also for those who see no red, no green or no blue, and are read as text on either ground.
+ */
 
 export const FAMILIES = {
   memlane: { title: 'memlane', mark: 'circle', light: '#0a5fc4', dark: '#58a6ff' },
-  machine: { title: 'bare sockets', mark: 'square', light: '#59636e', dark: '#a5afba' },
-  script: { title: 'Node.js', mark: 'triangle', light: '#b84a00', dark: '#ff9d57' },
-  engine: { title: 'native engines', mark: 'diamond', light: '#007a5e', dark: '#3ecf9e' },
+  machine: { title: 'bare sockets', mark: 'square', light: '#3d444d', dark: '#c9d1d9' },
+  script: { title: 'Node.js', mark: 'triangle', light: '#c25100', dark: '#f0883e' },
+  engine: { title: 'native engines', mark: 'diamond', light: '#00866b', dark: '#2fbf8f' },
 }
 
 const OF = {

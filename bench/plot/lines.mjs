@@ -9,10 +9,10 @@ const LABEL = 15
  * `curves` are `{ name, family, dash, points: [[x, y], …] }`; `x` and `y` are `{ title, text, stops, linear }`, `stops` the only
  * values of an axis. The families are told in a legend when there is more than one.
  */
-export function lines({ curves, x, y, height = 380, left = 0, width = WIDTH }) {
+export function lines({ curves, x, y, height = 410, left = 0, width = WIDTH }) {
   return (top) => {
     const all = curves.flatMap(({ points }) => points)
-    const ends = curves.map((curve) => ({ ...curve, last: curve.points.at(-1), label: `${curve.name}  ${number(curve.points.at(-1)[1])}` }))
+    const ends = curves.map((one) => ({ ...one, last: one.points.at(-1), label: `${one.name}  ${number(one.points.at(-1)[1])}` }))
     const labels = Math.max(...ends.map(({ label }) => widthOf(label, 12)))
     const from = left + MARGIN + 44
     const to = left + width - MARGIN - labels - 34
@@ -29,6 +29,7 @@ export function lines({ curves, x, y, height = 380, left = 0, width = WIDTH }) {
         line(from, up.at(tick), to + 4, up.at(tick), 'grid'),
         text(from - 8, up.at(tick) + 4, y.text(tick), { anchor: 'end', tone: 'muted', size: 11 }),
       ]),
+      line(from, low, to + 4, low, 'grid'),
       ...across.ticks.map((tick) => text(across.at(tick), low + 18, x.text(tick), { anchor: 'middle', tone: 'muted', size: 11 })),
       text((from + to) / 2, low + 38, x.title, { anchor: 'middle', tone: 'muted' }),
     ]

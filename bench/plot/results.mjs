@@ -31,8 +31,8 @@ export function load(path) {
 }
 
 /**
- * `ratio` of a figure is memlane's divided by it, the median over rounds: all that is still needed of the single rounds. Four
- * digits are kept, one more than is ever shown.
+ * `ratio` of a figure is memlane's divided by it, the median over rounds: all that is still needed of the single rounds. Six
+ * digits are kept, so that rounding them to the three that are shown changes nothing.
  */
 export function compact(json) {
   const { machine, versions, goals, rows } = expectObject(json, 'it')
@@ -114,7 +114,7 @@ function expectText(value, what) {
 
 const mapValues = (object, change) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value, key)]))
 
-const rounded = (value) => (Number.isFinite(value) ? Number(value.toPrecision(4)) : null)
+const rounded = (value) => (Number.isFinite(value) ? Number(value.toPrecision(6)) : null)
 
 /** Without a compiler's hash and date. */
 const short = (version) => version?.replace(/ \([0-9a-f]+ \d{4}-\d\d-\d\d\)$/, '') ?? null

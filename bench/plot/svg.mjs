@@ -7,7 +7,7 @@ export const MARGIN = 28
 const LIGHT = { card: '#ffffff', edge: '#d1d9e0', ink: '#1f2328', muted: '#59636e', grid: '#e4e8ec' }
 const DARK = { card: '#0d1117', edge: '#3d444d', ink: '#f0f6fc', muted: '#9ca6b1', grid: '#262c34' }
 
-const escape = (text) => String(text).replace(/[&<>"]/g, (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one])
+const escape = (content) => String(content).replace(/[&<>"]/g, (one) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[one])
 const place = (value) => (typeof value === 'number' ? String(Math.round(value * 10) / 10) : escape(value))
 
 export function element(name, attributes, content = null) {
@@ -82,17 +82,20 @@ export function card({ title, lead, caption, draw }) {
   const inner = WIDTH - 2 * MARGIN
   const parts = []
   let y = MARGIN + 14
-  for (const one of wrap(title, 18, inner)) (parts.push(text(MARGIN, y, one, { size: 18, bold: true })), (y += 24))
-  for (const one of wrap(lead, 13, inner)) (parts.push(text(MARGIN, y - 2, one, { size: 13, tone: 'muted' })), (y += 18))
+  const write = (content, step, look) => {
+    for (const one of wrap(content, look.size, inner)) {
+      parts.push(text(MARGIN, y, one, look))
+      y += step
+    }
+  }
+  write(title, 23, { size: 18, bold: true })
+  write(lead, 18, { size: 13, tone: 'muted' })
   const drawn = draw(y + 6)
   parts.push(...drawn.parts)
-  y = drawn.bottom + 22
-  parts.push(line(MARGIN, y - 14, WIDTH - MARGIN, y - 14, 'grid'))
-  for (const one of caption.flatMap((paragraph) => wrap(paragraph, 11, inner))) {
-    parts.push(text(MARGIN, y + 3, one, { size: 11, tone: 'muted' }))
-    y += 16
-  }
-  const height = Math.ceil(y + MARGIN - 22)
+  y = drawn.bottom + 25
+  parts.push(line(MARGIN, y - 17, WIDTH - MARGIN, y - 17, 'grid'))
+  for (const paragraph of caption) write(paragraph, 16, { size: 11, tone: 'muted' })
+  const height = Math.ceil(y + MARGIN - 25)
   const ground = element('rect', { x: 0.5, y: 0.5, width: WIDTH - 1, height: height - 1, rx: 8, class: 'card' })
   const open = { xmlns: 'http://www.w3.org/2000/svg', width: WIDTH, height, viewBox: `0 0 ${WIDTH} ${height}`, role: 'img' }
   const content = [element('title', {}, escape(`${title}. ${lead}`)), element('style', {}, STYLE), ground, ...parts]
