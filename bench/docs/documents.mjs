@@ -3,6 +3,7 @@ import { medianOf, titleOf } from '../plot/figures.mjs'
 import { ResultsError } from '../plot/results.mjs'
 import { number } from '../support/table.mjs'
 import { beside } from './compare.mjs'
+import { NBSP } from './markdown.mjs'
 
 const PART = /<!-- bench:(?!end)([\w-]+) -->\n[^]*?<!-- bench:end -->/g
 const FIGURE = /<!-- =(.+?) -->[^]*?<!-- \/ -->/g
@@ -34,7 +35,7 @@ function figureOf(name, words, { rows }) {
   const one = row?.contenders.find((other) => other.id === contender)
   if (compared) return number(beside(row ?? { contenders: [] }, one, key)?.times ?? Number.NaN)
   const value = medianOf(one, key)
-  return value === null ? '(not measured)' : `${number(value)} ${unitOf(key)}`
+  return value === null ? '(not measured)' : `${number(value)}${NBSP}${unitOf(key)}`
 }
 
 /** The unit alone of a figure's title. */

@@ -8,7 +8,10 @@ export function table(head, rows, { left = 1 } = {}) {
   return [line(head), `|${rule.join('|')}|`, ...rows.map((cells) => line(cells.map((cell) => String(cell).replaceAll('|', '\\|'))))]
 }
 
-export const times = (value) => `${number(value)} ×`
+/** A space at which no line ends. */
+export const NBSP = '\u00a0'
+
+export const times = (value) => `${number(value)}${NBSP}×`
 
 /** Where GitHub puts the heading of a row. */
 export const anchor = (id) => `#${id.toLowerCase().replaceAll(/[^\w-]/g, '')}`

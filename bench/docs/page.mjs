@@ -3,7 +3,7 @@ import { baseOf } from '../plot/contenders.mjs'
 import { betterOf, isThere, titleOf } from '../plot/figures.mjs'
 import { number } from '../support/table.mjs'
 import { beside, better, keysOf } from './compare.mjs'
-import { paragraph, rowLink, table, times } from './markdown.mjs'
+import { NBSP, paragraph, rowLink, table, times } from './markdown.mjs'
 
 export function pageParts(results, charts) {
   return {
@@ -64,8 +64,8 @@ function goals({ goals: all }) {
       ...(absent.length ? [`absent: ${absent.join(', ')}`] : []),
       ...(unlike.length ? [`not compared, as complete otherwise: ${unlike.join(', ')}`] : []),
     ]
-    const ours = value === null ? 'not measured' : `${number(value)} ${unit}`
-    const theirs = against.value === null ? `${against.name}: not measured` : `${against.name} ${number(against.value)}`
+    const ours = value === null ? 'not measured' : `${number(value)}${NBSP}${unit}`
+    const theirs = against.value === null ? `${against.name}: not measured` : `${against.name}${NBSP}${number(against.value)}`
     return [id, rowLink(row), notes.length ? `${target} (${notes.join('; ')})` : target, goal.met ? 'met' : '**missed**', ours, theirs, number(ratio ?? Number.NaN)]
   })
   return [

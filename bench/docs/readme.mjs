@@ -3,11 +3,11 @@ import { familyOf } from '../plot/contenders.mjs'
 import { medianOf } from '../plot/figures.mjs'
 import { number } from '../support/table.mjs'
 import { beside, bestOther, better, keysOf, oursOf } from './compare.mjs'
-import { anchor, paragraph, table, times } from './markdown.mjs'
+import { NBSP, anchor, paragraph, table, times } from './markdown.mjs'
 
 const PAGE = 'docs/performance.md'
 
-/** What a visitor is shown of all rows: the row, its figure, and both in words. */
+/** What a visitor is shown of all rows: the row, its figure, both in words, and the unit, of so many of the row's. */
 const SHOWN = [
   ['busy-1MiB', 'p99_ms', '1 MiB reads, target busy: p99', 'ms'],
   ['read-1MiB', 'p50_us', '1 MiB reads, target idle: p50', 'µs'],
@@ -15,9 +15,9 @@ const SHOWN = [
   ['write-64MiB', 'gbps', '64 MiB writes', 'GB/s'],
   ['read-64MiB', 'cpu_s_per_gb', 'processor time of 64 MiB reads, both sides', 's/GB'],
   ['read-64B', 'p50_us', '64 B reads, one at a time: p50', 'µs'],
-  ['read-64B-256', 'ops', '64 B reads, 256 under way', '/s'],
-  ['batch-64B', 'ops', '64 B reads in batches of 1,000', '/s'],
-  ['small-beside-large', 'p99_us', '4 KiB reads beside a write of 1 GiB: p99', 'µs'],
+  ['read-64B-256', 'ops', '64 B reads, 256 under way', 'M/s', 1e6],
+  ['batch-64B', 'ops', '64 B reads in batches of 1,000', 'M/s', 1e6],
+  ['small-beside-large', 'p99_us', '4 KiB reads beside a write of 1 GiB: p99', 'ms', 1e3],
 ]
 
 export function readmeParts(results, charts) {
@@ -31,16 +31,16 @@ function picture(charts) {
 
 function comparison({ machine, versions, rows }) {
   const shown = SHOWN.map(([id, ...rest]) => [rows.find((row) => row.id === id), ...rest]).filter(([row]) => row !== undefined)
-  const lines = shown.map(([row, key, words, unit]) => {
+  const lines = shown.map(([row, key, words, unit, scale = 1]) => {
     const of = (id) => row.contenders.find((one) => one.id === id)
     const best = bestOther(row, key, ['node-net'])
     const ours = medianOf(oursOf(row), key)
     return [
       `[${words}](${PAGE}${anchor(row.id)})`,
-      ours === null ? 'not measured' : `**${number(ours)} ${unit}**`,
-      cell(row, of('node-net'), key),
-      best === undefined ? '–' : `${best.name} ${cell(row, best, key)}`,
-      cell(row, of('raw'), key),
+      ours === null ? 'not measured' : `**${number(ours / scale)}${NBSP}${unit}**`,
+      cell(row, of('node-net'), key, scale),
+      best === undefined ? '–' : `${best.name} ${cell(row, best, key, scale)}`,
+      cell(row, of('raw'), key, scale),
     ]
   })
   const { cpu, cores, kernel, placement, date } = machine
@@ -54,13 +54,13 @@ function comparison({ machine, versions, rows }) {
   ]
 }
 
-function cell(row, contender, key) {
+function cell(row, contender, key, scale) {
   if (contender === undefined) return '–'
   if (contender.absent !== undefined) return 'absent'
-  const value = number(medianOf(contender, key) ?? Number.NaN)
+  const value = number((medianOf(contender, key) ?? Number.NaN) / scale)
   const compared = beside(row, contender, key)
   if (compared === null) return value
-  return compared.times < 1 ? `${value} (**${times(compared.times)}**)` : `${value} (${times(compared.times)})`
+  return `${value}${NBSP}(${compared.times < 1 ? `**${times(compared.times)}**` : times(compared.times)})`
 }
 
 /** By the first figure of each row, and without the bare sockets, which have a column of their own. */
