@@ -33,6 +33,11 @@ export function better(rows) {
   })
 }
 
+/** Rows of others that have nothing of memlane's to compare with. */
+export function unmeasured(rows) {
+  return rows.filter((row) => row.contenders.some(isThere) && !row.contenders.some((one) => baseOf(one.id) === 'memlane' && isThere(one)))
+}
+
 /** The best by a figure among those who are neither memlane nor bare sockets nor `except`, and complete as the row says. */
 export function bestOther(row, key, except) {
   const sign = betterOf(key) === 'lower' ? 1 : -1

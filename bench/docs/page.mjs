@@ -2,7 +2,7 @@
 import { baseOf } from '../plot/contenders.mjs'
 import { betterOf, isThere, titleOf } from '../plot/figures.mjs'
 import { number } from '../support/table.mjs'
-import { beside, better, keysOf } from './compare.mjs'
+import { beside, better, keysOf, unmeasured } from './compare.mjs'
 import { NBSP, paragraph, rowLink, table, times } from './markdown.mjs'
 
 export function pageParts(results, charts) {
@@ -77,16 +77,15 @@ function goals({ goals: all }) {
 
 function betterRows({ rows }) {
   const found = better(rows)
-  if (found.length === 0) return ['Nobody was better than memlane in any row of this run.']
+  const without = unmeasured(rows).map(({ id }) => rowLink(id))
+  const missing = without.length === 0 ? [] : ['', `Rows without memlane, where nothing can be said: ${without.join(', ')}.`]
+  if (found.length === 0) return ['Nobody was better than memlane in any row that it was measured in.', ...missing]
   const by = (one) => {
     const notes = [times(1 / one.times), ...(one.overlap ? ['ranges overlap'] : []), ...(one.otherwise ? ['complete otherwise'] : [])]
     return `${one.name} ${number(one.value)} (${notes.join(', ')})`
   }
-  return table(
-    ['row', 'figure', 'memlane', 'better, and how many times'],
-    found.map(({ row, key, ours, by: list }) => [rowLink(row.id), titleOf(key), number(ours), list.map(by).join('; ')]),
-    { left: 4 }
-  )
+  const lines = found.map(({ row, key, ours, by: list }) => [rowLink(row.id), titleOf(key), number(ours), list.map(by).join('; ')])
+  return [...table(['row', 'figure', 'memlane', 'better, and how many times'], lines, { left: 4 }), ...missing]
 }
 
 function pictures(charts) {

@@ -71,7 +71,7 @@ function others({ rows }) {
     .map(({ row, by }) => ({ row, by: by.filter(({ name, otherwise }) => !otherwise && !machines(row).includes(name)) }))
     .filter(({ by }) => by.length > 0)
   const all = `[every such figure](${PAGE}#where-others-do-better)`
-  if (found.length === 0) return [`**Where others do better:** by the main figure of a row, no other transport did in this run; ${all}.`]
+  if (found.length === 0) return [`**Where others do better:** by the main figure of the rows that memlane was measured in, no other transport did; ${all}.`]
   const lines = found.map(({ row, by }) => `- ${row.title}: ${by.map((one) => `${one.name} (${times(1 / one.times)}${one.overlap ? ', ranges overlap' : ''})`).join(', ')}`)
   return [`**Where others do better**, and how many times (${all}, raw sockets too):`, '', ...lines]
 }
