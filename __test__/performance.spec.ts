@@ -127,6 +127,27 @@ test('nobody is said to be better where nobody is', (t) => {
   t.regex(part(read('README.md'), 'better').join(), /no other transport did/)
 })
 
+test('a figure of all rounds together stands for them, and the slowest operation of all for nobody', (t) => {
+  const wanted = results()
+  const late = (id: string, value: number) => {
+    const one = contender(id, { late_p99_ms: [1, 1, 1], max_us: [id === 'memlane' ? 9 : 8] })
+    one.figures!['late_p99_ms']!.pooled = { value, what: 'p99 of 105' }
+    return one
+  }
+  wanted.rows = [row('blocked-caller', [late('memlane', 3), late('node-net', 2)])]
+  const { folder, read } = documented(t, wanted)
+  t.true(part(read(PAGE), 'rows').includes('| node:net | 2.00 [p99 of 105] | 8.00 | **0.667 ×** |'))
+  t.deepEqual(part(read(PAGE), 'better').slice(2), ['| [`blocked-caller`](#blocked-caller) | p99 ms late | 3.00 | node:net 2.00 (1.50 ×, ranges overlap) |'])
+  t.is(run('docs', '--check', '--root', folder).status, 0)
+})
+
+test('a contender without p99.9 is drawn with what it has', (t) => {
+  const wanted = results()
+  wanted.rows = [row('read-64B', [contender('memlane', { p50_us: [90], p99_us: [150], p999_us: [333] }), contender('node-net', { p50_us: [95], p99_us: [160] })])]
+  const svg = documented(t, wanted).read(join('docs', 'performance', 'latency-64B.svg'))
+  for (const shown of ['>p99.9<', '>333 µs<', '>node:net<', '>160 µs<']) t.true(svg.includes(shown), shown)
+})
+
 test('a row that memlane was absent from is said to be one of which nothing is known', (t) => {
   const wanted = results()
   wanted.rows = wanted.rows.slice(2)

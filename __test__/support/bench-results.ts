@@ -5,7 +5,7 @@ export interface Contender {
   name: string
   completion?: string
   absent?: string
-  figures?: Record<string, { median: number; lowest: number; highest: number; rounds: number[] }>
+  figures?: Record<string, { median: number; lowest: number; highest: number; rounds: number[]; pooled?: { value: number; what: string } }>
 }
 
 export interface Results {

@@ -19,7 +19,7 @@ export function beside(row, contender, key) {
   if (times === null || baseOf(contender.id) === 'memlane') return null
   const mine = oursOf(row).figures[key]
   const overlap = figure.lowest <= mine.highest && mine.lowest <= figure.highest
-  return { key, name: contender.name, value: figure.median, times, overlap, otherwise: contender.completion !== undefined }
+  return { key, name: contender.name, value: medianOf(contender, key), times, overlap, otherwise: contender.completion !== undefined }
 }
 
 /** `{ row, key, ours, by: [beside, …] }` for every row and figure by which somebody beats memlane, the best of them first. */

@@ -126,7 +126,8 @@ function rowTable(row, usual) {
 const ARROWS = { higher: ' ↑', lower: ' ↓' }
 const head = (key) => `${titleOf(key)}${ARROWS[betterOf(key)] ?? ''}`
 
-function cell(key, { median, lowest, highest } = {}) {
+function cell(key, { median, lowest, highest, pooled } = {}) {
+  if (pooled) return `${number(pooled.value ?? Number.NaN)} [${pooled.what}]`
   if (key === 'there') return lowest === 1 ? 'yes' : 'no'
   if (!Number.isFinite(median)) return '–'
   return lowest === highest ? number(median) : `${number(median)} [${number(lowest)} to ${number(highest)}]`

@@ -10,7 +10,7 @@ const AXIS = 40
 const LABEL = 62
 
 /**
- * `entries` are `{ name, family, values, aside }`, values in µs in the order of `marks`; `marks` are `{ title, hollow, shape }`.
+ * `entries` are `{ name, family, values, aside }`, values in µs in the order of `marks`, null where there is none; `marks` are `{ title, hollow, shape }`.
  * `axis` says what the values are, `asideTitle` what stands at the right end of each line, `reference` is `{ value, title }`.
  */
 export function dots({ entries, marks, axis, asideTitle = null, reference = null }) {
@@ -19,7 +19,7 @@ export function dots({ entries, marks, axis, asideTitle = null, reference = null
     const asides = asideTitle === null ? 0 : Math.max(...[asideTitle, ...entries.map(({ aside }) => aside)].map((one) => widthOf(one, 12)))
     const left = MARGIN + names + LABEL
     const right = WIDTH - MARGIN - (asides ? asides + 8 : 0) - LABEL
-    const scale = logScale(entries.flatMap(({ values }) => values), left, right)
+    const scale = logScale(entries.flatMap(({ values }) => values).filter((value) => value !== null), left, right)
     const high = top + (reference ? 38 : 24)
     const first = high + 22
     const bottom = first + STEP * (entries.length - 1) + 20
@@ -43,7 +43,7 @@ function marked({ value, title }, { at }, top, bottom) {
 
 function oneLine({ name, family, values, aside }, marks, { at }, y) {
   const bold = family === 'memlane'
-  const order = values.toSorted((one, other) => one - other)
+  const order = values.filter((value) => value !== null).sort((one, other) => one - other)
   const [low, high] = [order[0], order.at(-1)]
   const bar = { x: at(low), y: y - 3, width: Math.max(0, at(high) - at(low)), height: 6, rx: 3, class: `f-${family}${bold ? '' : ' faint'}` }
   const label = (value, side) => {
@@ -53,7 +53,7 @@ function oneLine({ name, family, values, aside }, marks, { at }, y) {
   return [
     text(MARGIN, y + 4, name, { size: 13, bold, tone: bold ? `f-${family}` : 'ink' }),
     element('rect', bar),
-    ...values.map((value, index) => mark(at(value), y, family, { size: 5.5, ...marks[index] })),
+    ...values.map((value, index) => (value === null ? '' : mark(at(value), y, family, { size: 5.5, ...marks[index] }))),
     label(low, 'end'),
     label(high, 'start'),
     ...(aside ? [text(WIDTH - MARGIN, y + 4, aside, { anchor: 'end', bold, tone: bold ? `f-${family}` : 'ink' })] : []),

@@ -5,17 +5,23 @@ const TITLES = {
   ops: 'operations/s',
   cpu_s_per_gb: 'CPU s/GB',
   delay_ms: 'loop delay p99 ms',
-  late_ms: 'ms late',
+  beside_gbps: 'GB/s of the write',
+  late_ms: 'p50 ms late',
+  late_p99_ms: 'p99 ms late',
   worst_ms: 'worst ms late',
   there: 'in place',
   rss_mib: 'MiB resident',
   bare_mib: 'MiB before serving',
+  growth_mib: 'MiB grown',
+  growth_initiator_mib: 'the initiator, MiB',
+  growth_target_mib: 'the target, MiB',
+  idle_p99_us: 'p99 µs alone',
   times_idle: 'times its p99 alone',
 }
 
-const HIGHER = /^(gbps|ops|.*_per_s)$/
-/** These tell about the turn, and nobody is better by them. */
-const NEITHER = /^(bare_mib|connections|there)$/
+const HIGHER = /^(gbps|.*_gbps|ops|.*_per_s)$/
+/** These tell about the turn, or of one operation alone, and nobody is better by them. */
+const NEITHER = /^(bare_mib|connections|there|max_.*)$/
 const UNITS = { us: 'µs', ms: 'ms', ns: 'ns', s: 's', mib: 'MiB', kib: 'KiB', bytes: 'bytes' }
 const LOWER = new RegExp(`^(times_.*|cpu_s_per_.*|.*_(${Object.keys(UNITS).join('|')}))$`)
 
@@ -45,8 +51,10 @@ export function isThere(contender) {
   return contender !== undefined && contender.absent === undefined
 }
 
+/** The figure itself: of all rounds together where they were pooled, else the median over them. */
 export function medianOf(contender, key) {
-  const value = contender?.figures?.[key]?.median
+  const { pooled, median } = contender?.figures?.[key] ?? {}
+  const value = pooled?.value ?? median
   return Number.isFinite(value) ? value : null
 }
 

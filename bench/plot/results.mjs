@@ -83,16 +83,22 @@ function compactContender(contender, ours, where) {
 }
 
 function compactFigure(figure, ours, where) {
-  const { median: middle, lowest, highest, ratio } = expectObject(figure, where)
+  const { median: middle, lowest, highest, pooled, ratio } = expectObject(figure, where)
   // JSON has no NaN: what could not be measured is null.
   if (middle !== null && typeof middle !== 'number') throw new ResultsError(`${where}.median is no number`)
-  const kept = { median: rounded(middle), lowest: rounded(lowest), highest: rounded(highest) }
+  const kept = { median: rounded(middle), lowest: rounded(lowest), highest: rounded(highest), ...(pooled ? { pooled: compactPooled(pooled, where) } : {}) }
   const against = figure.rounds === undefined ? ratio : ratioOf(ours, figure)
   return Number.isFinite(against) ? { ...kept, ratio: rounded(against) } : kept
 }
 
-/** Round by round, as the goals are: two turns of one round saw the same machine. */
+function compactPooled(pooled, where) {
+  const { value, what } = expectObject(pooled, `${where}.pooled`)
+  return { value: rounded(value), what: expectText(what, `${where}.pooled.what`) }
+}
+
+/** Round by round, as the goals are: two turns of one round saw the same machine. What all rounds have together is no pair. */
 function ratioOf(ours, theirs) {
+  if (theirs.pooled) return ours?.pooled?.value / theirs.pooled.value
   if (ours?.rounds === undefined) return undefined
   return median(ours.rounds.map((value, round) => value / theirs.rounds[round]))
 }
