@@ -3,7 +3,7 @@
  * with the reason where a row that it needs is not there.
  */
 import { idleBusy, latency } from './percentiles.mjs'
-import { depth, growth, road, throughput } from './series.mjs'
+import { GROWTHS, depth, growth, road, throughput } from './series.mjs'
 
 export function charts(results) {
   return [
@@ -11,7 +11,7 @@ export function charts(results) {
     ...['read', 'write'].map((op) => throughput(results, op)),
     ...['64B', '64KiB', '1MiB'].map((size) => latency(results, size)),
     depth(results),
-    ...['peers', 'regions', 'lanes'].map((what) => growth(results, what)),
+    ...GROWTHS.map((what) => growth(results, what)),
     ...['read', 'write'].map((op) => road(results, op)),
   ]
 }

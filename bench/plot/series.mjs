@@ -51,21 +51,29 @@ export function depth(results) {
   })
 }
 
-/** `peers-64`, `growth-regions-1000`: by the first figure of the rows, from zero, so that what is flat looks flat. */
+const GROWTH = {
+  peers: { title: 'Small reads with more and more peers', counts: 'peers' },
+  'peers-large': { title: 'Large reads with more and more peers', counts: 'peers' },
+  regions: { title: 'Small reads with more and more regions', counts: 'regions' },
+  lanes: { title: 'Large reads over more and more lanes', counts: 'lanes to a peer' },
+}
+
+export const GROWTHS = Object.keys(GROWTH)
+
+/** `growth-peers-64`: by the first figure of the rows, from zero, so that what is flat looks flat. */
 export function growth(results, what) {
-  const id = new RegExp(`(?:^|-)${what}-(\\d+)(?:-|$)`)
-  const all = results.rows.filter((row) => id.test(row.id)).map((row) => ({ row, at: Number(id.exec(row.id)[1]) }))
-  const keyOf = ({ row }) => Object.keys(row.contenders.find(isThere)?.figures ?? {})[0]
-  const key = all.map(keyOf).find(Boolean)
-  const lower = key !== undefined && betterOf(key) === 'lower'
+  const { title, counts } = GROWTH[what]
+  const id = new RegExp(`^growth-${what}-(\\d+)$`)
+  const steps = results.rows.filter((row) => id.test(row.id)).map((row) => ({ row, at: Number(id.exec(row.id)[1]) }))
+  const key = Object.keys(steps.flatMap(({ row }) => row.contenders).find(isThere)?.figures ?? {})[0]
   return series(results, {
     file: `growth-${what}.svg`,
-    title: `Growth by the number of ${what}`,
-    lead: lower ? 'Further down is better, flat is best' : `${UP}, flat is best`,
-    needs: `rows ${what}-COUNT`,
-    steps: all.filter((step) => keyOf(step) === key),
+    title,
+    lead: key !== undefined && betterOf(key) === 'lower' ? 'Further down is better, flat is best' : `${UP}, flat is best`,
+    needs: `rows growth-${what}-COUNT`,
+    steps,
     valueOf: (one) => medianOf(one, key),
-    x: { title: what, text: counted },
+    x: { title: counts, text: counted },
     y: { title: key === undefined ? '' : titleOf(key), text: short, linear: true },
     height: 300,
   })
