@@ -1,24 +1,33 @@
 /** memlane through its public API, as any program uses it: from a region of the target into a region of one's own. */
 import { createRequire } from 'node:module'
+import { setPriority } from 'node:os'
 
 import { startPair } from '../support/pair.mjs'
 
 export const name = 'memlane'
 
-/** `memlane:2` has two connections for large operations; `memlane:prepared` prepares its batches. */
-export const variantName = (variant) => (variant === 'prepared' ? 'memlane, prepared' : `memlane, ${variant} lanes`)
+const VARIANTS = { prepared: 'memlane, prepared', nice: 'memlane, target at nice 10' }
+
+/**
+ * `memlane:2` has two connections for large operations; `memlane:prepared` prepares its batches; in `memlane:nice` the target's
+ * own code lets the threads that move bytes go first.
+ */
+export const variantName = (variant) => VARIANTS[variant] ?? `memlane, ${variant} lanes`
 
 export const version = () => createRequire(import.meta.url)('../../package.json').version
 
 export const start = (options) => startPair(import.meta.url, options)
 
 const REGION = 'bench'
+const NICE = 10
 
 /** Runs in the target. The import is here and not above, so that the runner can report a build that is missing. */
-export async function serve({ bytes, connections = 1 }) {
+export async function serve({ bytes, connections = 1, variant }) {
   const { TcpEndpoint } = await import('memlane')
   const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0, ...roomFor(connections) })
   const region = endpoint.alloc(REGION, bytes, { access: 'readwrite' })
+  // On Linux that is this thread alone and those that it starts from now on; the engine's keep theirs.
+  if (variant === 'nice') setPriority(NICE)
   return {
     address: `tcp://${endpoint.host}:${endpoint.port}`,
     memory: new Uint8Array(region.buffer),
