@@ -42,7 +42,7 @@ else process.exitCode = await main(options)
 async function main({ quick, only, contenders, rounds: wanted, json, goals: strict }) {
   const rounds = wanted === undefined ? (quick ? 5 : 7) : Number(wanted)
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${wanted}`)
-  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders)
+  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders, quick)
 
   const where = placement()
   const about = { machine: machine(where), versions: versions() }
@@ -75,12 +75,12 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
 }
 
 /** The rows to measure, with those who take part, and the lines of the goals that can be judged by them. */
-function choose(all, only, contenders) {
+function choose(all, only, contenders, quick) {
   const names = listed(only, [...GOAL_IDS, ...ROW_IDS], 'goal or row')
   const bases = listed(contenders, BASES, 'contender')
   const wanted = new Set(names?.flatMap((name) => [name, ...GOALS.filter(({ id }) => id === name).flatMap(rowsOf)]) ?? ROW_IDS)
   const chosen = all
-    .filter(({ id }) => wanted.has(id))
+    .filter(({ id, full = false }) => wanted.has(id) && (names?.includes(id) || !(quick && full)))
     .map((row) => ({ ...row, contenders: row.contenders.filter((id) => bases?.includes(baseOf(id)) ?? true) }))
     .filter((row) => row.contenders.length > 0)
   const there = (goal) => rowsOf(goal).every((row) => chosen.some(({ id }) => id === row))

@@ -49,7 +49,7 @@ export class Session {
         await this.#takeTurn(row, contender, placement)
       }
     }
-    if (row.oneCore) await this.#endAll(turns.map(({ id }) => keyOf(id, row)))
+    if (row.oneCore || row.apart) await this.#endAll(turns.map(({ id }) => keyOf(id, row)))
     return {
       id: row.id,
       title: row.title,
@@ -106,7 +106,7 @@ export class Session {
     try {
       if (placement === null) throw new Error('processes cannot be placed here')
       if (row.fresh) await this.#end(key)
-      const pair = await this.#pair(key, turn.id, { placement, ...row.fresh })
+      const pair = await this.#pair(key, turn.id, { placement, ...row.apart, ...row.fresh })
       turn.samples.push(await pair.run(row.run))
       pair.pause?.()
       if (row.fresh) await this.#end(key)
@@ -145,7 +145,7 @@ const load = (base) => import(`./contenders/${base}.mjs`)
 /** Processes that were placed otherwise, or made for one row, are others. */
 function keyOf(id, row) {
   if (row.road) return `${id}${roadKey(row.road)}`
-  return row.oneCore || row.fresh ? `${id} ${row.id}` : id
+  return row.oneCore || row.apart || row.fresh ? `${id} ${row.id}` : id
 }
 
 function roadKey({ rttMs }) {
@@ -160,9 +160,9 @@ function outcome(row, { id, name, completion, unchecked, samples, absent }) {
   const about = { id, name, ...(completion ? { completion } : {}), ...(unchecked ? { unchecked } : {}) }
   if (absent !== null) return { ...about, absent }
   const figures = {}
-  for (const { key, of } of row.figures) {
+  for (const { key, of, pool } of row.figures) {
     const values = samples.map(of)
-    figures[key] = { ...overRounds(values), rounds: values }
+    figures[key] = { ...overRounds(values), rounds: values, ...(pool ? { pooled: pool(samples) } : {}) }
   }
   return { ...about, figures }
 }

@@ -1,18 +1,21 @@
 /** memlane through its public API, as any program uses it: from a region of the target into a region of one's own. */
 import { createRequire } from 'node:module'
+import { setPriority } from 'node:os'
 
 import { startPair } from '../support/pair.mjs'
 import { hostOf } from '../support/spawn.mjs'
 
 export const name = 'memlane'
 
+const VARIANTS = { prepared: 'memlane, prepared', nice: 'memlane, target at nice 10' }
+
 /**
- * `memlane:2` has two connections for large operations; `memlane:prepared` prepares its batches; `memlane:512K+1M` has socket
- * buffers of these sizes, send and receive, whoever the peer is.
+ * `memlane:2` has two connections for large operations; `memlane:prepared` prepares its batches; in `memlane:nice` the target's
+ * own code lets the threads that move bytes go first; `memlane:512K+1M` has socket buffers of these sizes, send and receive,
+ * whoever the peer is.
  */
 export function variantName(variant) {
-  if (variant === 'prepared') return 'memlane, prepared'
-  return buffers(variant) ? `memlane, buffers ${variant}` : `memlane, ${variant} lanes`
+  return VARIANTS[variant] ?? (buffers(variant) ? `memlane, buffers ${variant}` : `memlane, ${variant} lanes`)
 }
 
 export const version = () => createRequire(import.meta.url)('../../package.json').version
@@ -20,12 +23,15 @@ export const version = () => createRequire(import.meta.url)('../../package.json'
 export const start = (options) => startPair(import.meta.url, options)
 
 const REGION = 'bench'
+const NICE = 10
 
 /** Runs in the target. The import is here and not above, so that the runner can report a build that is missing. */
 export async function serve({ bytes, connections = 1, variant }) {
   const { TcpEndpoint } = await import('memlane')
   const endpoint = await TcpEndpoint.listen({ host: hostOf(null), port: 0, ...roomFor(connections), ...buffers(variant) })
   const region = endpoint.alloc(REGION, bytes, { access: 'readwrite' })
+  // On Linux that is this thread alone and those that it starts from now on; the engine's keep theirs.
+  if (variant === 'nice') setPriority(NICE)
   return {
     address: `tcp://${endpoint.host}:${endpoint.port}`,
     memory: new Uint8Array(region.buffer),

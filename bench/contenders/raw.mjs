@@ -42,10 +42,10 @@ export async function startRaw({ bytes, placement, connections = 1, callBytes = 
     throw error
   }
   return {
-    async run({ op, bytes: size, count, warmup }) {
-      if (warmup > 0) await initiator.ask(`${op} ${size} ${warmup}`)
+    async run({ op, bytes: size, span = size, count, warmup }) {
+      if (warmup > 0) await initiator.ask(`${op} ${size} ${warmup} ${span}`)
       const before = await target.ask('cpu')
-      const { cpu_s, ...result } = await initiator.ask(`${op} ${size} ${count}`)
+      const { cpu_s, ...result } = await initiator.ask(`${op} ${size} ${count} ${span}`)
       const after = await target.ask('cpu')
       return { ...result, cpu_s: { initiator: cpu_s, target: after.cpu_s - before.cpu_s } }
     },
@@ -55,9 +55,9 @@ export async function startRaw({ bytes, placement, connections = 1, callBytes = 
 
 async function verify(target, initiator, bytes) {
   await initiator.ask('wipe')
-  await initiator.ask(`read ${bytes} 1`)
+  await initiator.ask(`read ${bytes} 1 ${bytes}`)
   refuse(await initiator.ask('check'), 'read')
   await target.ask('wipe')
-  await initiator.ask(`write ${bytes} 1`)
+  await initiator.ask(`write ${bytes} 1 ${bytes}`)
   refuse(await target.ask('check'), 'write')
 }

@@ -7,7 +7,7 @@
 //! sizes of the socket buffers are, the kernel's then.
 //!
 //! Both sides stay alive and take commands, so that a runner can take turns between them and other contenders:
-//! the initiator `read SIZE COUNT` and `write SIZE COUNT`, the target `cpu`, both `wipe` and `check` (the first offset whose
+//! the initiator `read SIZE COUNT SPAN` and `write SIZE COUNT SPAN`, which walk over SPAN bytes from the start, the target `cpu`, both `wipe` and `check` (the first offset whose
 //! byte is not the pattern's, or -1); the end of the input ends the process.
 
 use std::alloc::Layout;
@@ -341,21 +341,27 @@ fn initiator(memory: Memory, target: (Ipv4Addr, u16), connections: usize) -> io:
             continue;
         }
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, size, operations] = words[..] else {
+        let [name, size, operations, span] = words[..] else {
             return Err(usage());
         };
         let opcode = if name == "write" { WRITE } else { READ };
-        let (size, operations) = (number(size)?, number(operations)?);
+        let (size, operations, span) = (number(size)?, number(operations)?, number(span)?);
         let before = processor_time()?;
-        let mut run = run(memory, &streams, opcode, size, operations);
+        let mut run = run(memory, &streams, opcode, size, operations, span);
         let processor = processor_time()?.saturating_sub(before);
         run.latencies.sort_unstable();
         say(&format!(
-            "{{\"op\":\"{name}\",\"size\":{size},\"n\":{operations},\"seconds\":{:.6},\"gbps\":{:.4},\"p50_us\":{:.2},\"p99_us\":{:.2},\"cpu_s\":{:.6}}}",
+            "{{\"op\":\"{name}\",\"size\":{size},\"n\":{operations},\"seconds\":{:.6},\"gbps\":{:.4},\"p50_us\":{:.2},\"p99_us\":{:.2},\"p999_us\":{},\"max_us\":{:.2},\"cpu_s\":{:.6}}}",
             run.total.as_secs_f64(),
             (size * operations) as f64 / run.total.as_secs_f64() / 1e9,
             microseconds(&run.latencies, 0.50),
             microseconds(&run.latencies, 0.99),
+            if operations < 1000 {
+                "null".to_owned()
+            } else {
+                format!("{:.2}", microseconds(&run.latencies, 0.999))
+            },
+            microseconds(&run.latencies, 1.0),
             processor.as_secs_f64(),
         ))?;
     }
@@ -367,19 +373,22 @@ struct Run {
     latencies: Vec<Duration>,
 }
 
-/// Every operation is cut into one equal share per connection and ends with the last of them.
-fn run(memory: Memory, streams: &[TcpStream], opcode: u8, size: usize, operations: usize) -> Run {
+/// Every operation is cut into one equal share per connection and ends with the last of them. Each begins where the one
+/// before it ended, and again at 0 when it would leave the first `span` bytes.
+fn run(memory: Memory, streams: &[TcpStream], opcode: u8, size: usize, operations: usize, span: usize) -> Run {
     let lanes = streams.len();
     let barrier = Barrier::new(lanes);
     let work = |lane: usize| {
-        let start = size * lane / lanes;
-        let part = memory.part(start, size * (lane + 1) / lanes - start);
-        part.and_then(|part| operate(&streams[lane], opcode, start, part, operations, &barrier))
-            .unwrap_or_else(|error| {
-                // The other lanes wait at the barrier for this one and would wait for ever.
-                eprintln!("memlane-raw initiator: {error}");
-                std::process::exit(1);
-            })
+        let (start, end) = (size * lane / lanes, size * (lane + 1) / lanes);
+        let place = |index: usize| {
+            let offset = index % (span / size).max(1) * size + start;
+            memory.part(offset, end - start).map(|part| (offset, part))
+        };
+        operate(&streams[lane], opcode, place, operations, &barrier).unwrap_or_else(|error| {
+            // The other lanes wait at the barrier for this one and would wait for ever.
+            eprintln!("memlane-raw initiator: {error}");
+            std::process::exit(1);
+        })
     };
     std::thread::scope(|scope| {
         for lane in 1..lanes {
@@ -393,8 +402,7 @@ fn run(memory: Memory, streams: &[TcpStream], opcode: u8, size: usize, operation
 fn operate(
     stream: &TcpStream,
     opcode: u8,
-    offset: usize,
-    part: Part,
+    place: impl Fn(usize) -> io::Result<(usize, Part)>,
     operations: usize,
     barrier: &Barrier,
 ) -> io::Result<Run> {
@@ -402,8 +410,9 @@ fn operate(
     let mut latencies = Vec::with_capacity(operations);
     barrier.wait();
     let start = Instant::now();
-    for _ in 0..operations {
+    for index in 0..operations {
         let begun = Instant::now();
+        let (offset, part) = place(index)?;
         let mut header = encode(opcode, offset, part.length);
         if opcode == READ {
             send(socket, Part::of(&mut header))?;
