@@ -29,5 +29,5 @@ export function goalLine({ id, row, by, value, unit, against, absent, unlike, ra
   const others = unlike.length === 0 ? '' : `; not compared, as complete otherwise: ${unlike.join(', ')}`
   const verdict = met ? 'met   ' : 'MISSED'
   const compared = `${ours}, ${theirs}, ratio ${number(ratio ?? Number.NaN)}`
-  return `${id.padEnd(7)}${verdict}  ${row.padEnd(18)}  ${compared}; goal: ${target}${missing}${others}`
+  return `${id.padEnd(8)}${verdict}  ${row.padEnd(18)}  ${compared}; goal: ${target}${missing}${others}`
 }
