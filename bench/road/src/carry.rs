@@ -91,7 +91,9 @@ impl Held {
 
     /// Where a packet of any length would lie, in one piece.
     fn place(&self) -> Option<usize> {
-        let Some(first) = self.packets.front() else { return Some(0) };
+        let Some(first) = self.packets.front() else {
+            return Some(0);
+        };
         if self.end > first.start {
             if self.ring.len() - self.end >= MOST_BYTES {
                 return Some(self.end);

@@ -44,18 +44,26 @@ impl Device {
             .open("/dev/net/tun")
             .map_err(|error| about("/dev/net/tun", &error))?;
         let flags = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-        request(file.as_raw_fd(), TUNSETIFF, NAME, |device| device.ifru_flags = flags as libc::c_short)
-            .map_err(|error| about("a TUN device", &error))?;
+        request(file.as_raw_fd(), TUNSETIFF, NAME, |device| {
+            device.ifru_flags = flags as libc::c_short
+        })
+        .map_err(|error| about("a TUN device", &error))?;
         // SAFETY: the request takes a number and no memory.
         done(unsafe { libc::ioctl(file.as_raw_fd(), TUNSETOFFLOAD, OFFLOAD_CHECKSUM | OFFLOAD_TCP4) })?;
 
         let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         let socket = socket.as_raw_fd();
-        request(socket, libc::SIOCSIFADDR, NAME, |device| device.ifru_addr = internet(address))?;
+        request(socket, libc::SIOCSIFADDR, NAME, |device| {
+            device.ifru_addr = internet(address)
+        })?;
         let mask = Ipv4Addr::new(255, 255, 255, 252);
-        request(socket, libc::SIOCSIFNETMASK, NAME, |device| device.ifru_netmask = internet(mask))?;
+        request(socket, libc::SIOCSIFNETMASK, NAME, |device| {
+            device.ifru_netmask = internet(mask)
+        })?;
         request(socket, libc::SIOCSIFMTU, NAME, |device| device.ifru_mtu = MTU)?;
-        request(socket, libc::SIOCSIFTXQLEN, NAME, |device| device.ifru_metric = QUEUE_PACKETS)?;
+        request(socket, libc::SIOCSIFTXQLEN, NAME, |device| {
+            device.ifru_metric = QUEUE_PACKETS
+        })?;
         for name in [NAME, b"lo"] {
             let up = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
             request(socket, libc::SIOCSIFFLAGS, name, |device| device.ifru_flags = up)?;

@@ -78,7 +78,9 @@ fn open(road: Road) -> io::Result<()> {
     for end in ends {
         devices.push(end.join().map_err(|_| io::Error::other("a thread panicked"))??);
     }
-    let [target, initiator] = &devices[..] else { return Err(usage()) };
+    let [target, initiator] = &devices[..] else {
+        return Err(usage());
+    };
     let mut carriers = Vec::new();
     for (from, to) in [(target, initiator), (initiator, target)] {
         let (from, to) = (Arc::clone(from), Arc::clone(to));
