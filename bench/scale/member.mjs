@@ -21,12 +21,16 @@ let renewals = []
 const peersOf = () => [...members.values()].flatMap(({ scratch, peers }) => [...peers].map(([number, peer]) => ({ number, peer, scratch })))
 const pick = (list) => list[Math.floor(Math.random() * list.length)]
 
-/** Bytes of native memory that are resident, and of the heap of JavaScript that are in use; how large V8 keeps that says nothing. */
+/**
+ * Bytes of native memory that are resident, and of the heap of JavaScript that are in use. How large V8 keeps its heap says
+ * nothing, nor do pages of programs that are read when they first run.
+ */
 function resident() {
   globalThis.gc?.()
   globalThis.gc?.()
-  const { rss, heapTotal, heapUsed } = process.memoryUsage()
-  return rss - heapTotal + heapUsed
+  const { heapTotal, heapUsed } = process.memoryUsage()
+  const [, anonymous] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+  return Number(anonymous) * 1024 - heapTotal + heapUsed
 }
 
 const handlers = {
@@ -72,7 +76,7 @@ const handlers = {
   counters() {
     const all = [...members.values()].map(({ endpoint }) => endpoint.stats())
     const sum = (of) => all.reduce((total, stats) => total + of(stats), 0)
-    return { dialled: sum(({ lanes }) => lanes.dialled), open: sum(({ connections }) => connections.open) }
+    return { dialled: sum(({ lanes }) => lanes.dialled), accepted: sum(({ connections }) => connections.accepted), open: sum(({ connections }) => connections.open) }
   },
 
   /** Reads of 64 bytes from peers at random but `victim`, one every so often from each endpoint; and one at a time from it. */

@@ -69,10 +69,11 @@ async function listen() {
   return { places, bytesEach: grown(after, before) / count - 2 * BYTES }
 }
 
-/** Every endpoint to so many others, all around the ring, and all to the target. */
+/** Every endpoint but the target to so many others, all around the ring, and to the target. */
 function topology(places) {
   const linksOf = (number) => {
-    const to = new Set(number === TARGET ? [] : [TARGET])
+    if (number === TARGET) return []
+    const to = new Set([TARGET])
     for (let step = 0; step < Math.min(links, count - 1); step++) {
       to.add((number + 1 + Math.floor((step * (count - 1)) / links)) % count)
     }
@@ -95,7 +96,8 @@ async function connect(wanted) {
     all_ms: took.at(-1),
     p50_ms: percentile(took, 0.5),
     resident_per_peer: Math.round(grown(after, before) / took.length),
-    target_resident_per_session: Math.round((after[TARGET] - before[TARGET]) / wanted.flat().filter(({ to }) => to.number === TARGET).length),
+    target_sessions: counters[TARGET].accepted,
+    target_resident_per_session: Math.round((after[TARGET] - before[TARGET]) / counters[TARGET].accepted),
     kernel_per_socket: slabsBefore === null ? null : Math.round((slabs() - slabsBefore) / took.length / 2),
     processes: fleet.map(({ pid }, index) => ({ endpoints: shares[index].length, ...system(pid) })),
   }
