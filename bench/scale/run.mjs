@@ -39,6 +39,10 @@ if (options.help) {
   console.log(HELP)
   process.exit(0)
 }
+if (process.platform !== 'linux') {
+  console.error('scale: it needs Linux, whose loopback has all of 127.0.0.0/8 and whose /proc says what a process has')
+  process.exit(2)
+}
 const [count, links, processes, rounds] = ['endpoints', 'links', 'processes', 'rounds'].map((name) => Number(options[name]))
 
 const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
