@@ -3,8 +3,8 @@
 use crate::{
     config::Limits,
     error::Error,
-    link::{Destination, Link},
-    network::{Network, Tcp},
+    link::Link,
+    network::{Destination, Network, Tcp},
     shared::{Shared, threads},
     stats::context_report,
     weak::Sweep,

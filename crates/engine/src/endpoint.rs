@@ -7,7 +7,7 @@ use crate::{
     events::{Event, Events},
     fence::{Holders, fence},
     io::{TcpTransport, listen},
-    link::Destination,
+    network::Destination,
     op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,

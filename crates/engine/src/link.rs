@@ -12,43 +12,21 @@ use crate::{
         train::Train,
     },
     mailbox::Mailbox,
+    network::Destination,
     op::{Instance, Item, List, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
     random::preface,
     roster::Destined,
     shared::Shared,
     stats::Stats,
 };
-use memlane_wire::{Mode, Opcode};
+use memlane_wire::Opcode;
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
     sync::{Arc, Weak},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
-
-/// Where a link leads and how it is spoken there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Destination {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) mode: Mode,
-    /// The address of ours that connections come from; the system's choice where there is none.
-    pub(crate) from: Option<IpAddr>,
-}
-
-impl Destination {
-    /// `host:port`, with brackets around an IPv6 address.
-    fn name(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
-    }
-}
 
 /// The lanes to one destination.
 #[derive(Debug)]

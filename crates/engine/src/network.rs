@@ -4,10 +4,32 @@ use crate::{
     error::{Error, ErrorKind},
     io::{TcpTransport, Transport, dial},
     lane::{Dialler, Lane, LaneParts},
-    link::Destination,
 };
-use std::{fmt::Debug, sync::Arc};
+use memlane_wire::Mode;
+use std::{fmt::Debug, net::IpAddr, sync::Arc};
 use tokio::{runtime::Handle, task::JoinHandle};
+
+/// Where a link leads and how it is spoken there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Destination {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) mode: Mode,
+    /// The address of ours that connections come from; the system's choice where there is none.
+    pub(crate) from: Option<IpAddr>,
+}
+
+impl Destination {
+    /// `host:port`, with brackets around an IPv6 address.
+    pub(crate) fn name(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
 
 /// What the lanes of a context dial by.
 pub(crate) trait Network: Debug + Send + Sync {

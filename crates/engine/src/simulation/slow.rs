@@ -44,6 +44,8 @@ pub(super) async fn run(world: &World) -> Value {
 struct Seen {
     latencies: Vec<u64>,
     failures: BTreeMap<&'static str, u64>,
+    /// How long those took that failed.
+    patience: Vec<u64>,
 }
 
 async fn one(world: &World, one_reads: bool, late: Option<Duration>) -> Result<Value, Error> {
@@ -92,7 +94,11 @@ async fn one(world: &World, one_reads: bool, late: Option<Duration>) -> Result<V
     let digest = digest_of(each.iter().map(String::as_str));
     Ok(json!({
         "others": { "reads": percentiles(others.latencies), "failures": others.failures, "digest": digest },
-        "the_slow_one": { "reads": percentiles(victim.latencies), "failures": victim.failures },
+        "the_slow_one": {
+            "reads": percentiles(victim.latencies),
+            "failures": victim.failures,
+            "failed_after": percentiles(victim.patience),
+        },
     }))
 }
 
@@ -111,6 +117,7 @@ async fn reads(reader: Reader, begin: Instant, trace: Arc<Trace>) -> Result<Seen
             }
             Err(error) => {
                 trace.note(Happening::Failed, reader.number.into());
+                seen.patience.push(trace.micros() - since);
                 *seen.failures.entry(error.kind().code()).or_insert(0) += 1;
             }
         }
