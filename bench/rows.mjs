@@ -2,6 +2,7 @@
  * What is measured, and by whom. `run` goes to a contender's `run`; `figures` says what is taken from its samples, the
  * row's own figure first. `memlane:2` is the contender `memlane` in its variant `2`. What counts as good is in `goals.mjs`.
  */
+import { growthRows } from './growth/rows.mjs'
 import { GIB, MIB } from './support/pattern.mjs'
 
 export const REGION_BYTES = 64 * MIB
@@ -150,6 +151,7 @@ export const rows = (scale) => [
     run: { kind: 'memory', connections: 100 },
     figures: [RSS, BARE, CONNECTIONS],
   },
+  ...growthRows(scale),
 ]
 
 function scaled(count, scale) {

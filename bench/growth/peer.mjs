@@ -1,51 +1,61 @@
-/** One side of a growth row, in a process of its own: a target with many connections, or an initiator with many peers. */
+/** One side of the growth rows, in a process of its own: a target of many, or an initiator with many peers. */
+import { percentile, sort } from '../stats.mjs'
 import { answerCalls } from '../support/channel.mjs'
 import { MIB } from '../support/pattern.mjs'
 
-/** Only processes that were asked for many of something have so much. */
+/** What is asked for here, the limits against strangers would refuse. */
 const ROOM = { maxConnections: 100_000, maxConnectionsPerSource: 100_000, maxInfoBytes: 64 * MIB, idleTimeoutMs: 600_000 }
 
 const REGION = 'bench'
 const REGION_BYTES = 16 * MIB
+const SMALL_BYTES = 64
 
-let endpoint = null
+const endpoints = []
+const contexts = []
+const peersOf = new Map()
+let dialler = null
 let scratch = null
-let peers = []
 
 answerCalls(process, {
-  /** Listens on every address of the loopback, so that one endpoint is as many peers as somebody likes. */
-  async serve() {
+  /** An endpoint with so many small regions beside the large one; its port. It listens on all addresses of the loopback. */
+  async serve({ regions = 0 }) {
     const { TcpEndpoint } = await import('memlane')
-    endpoint = await TcpEndpoint.listen({ host: '0.0.0.0', ...ROOM })
+    const endpoint = await TcpEndpoint.listen({ host: '0.0.0.0', ...ROOM })
+    endpoints.push(endpoint)
     endpoint.alloc(REGION, REGION_BYTES, { access: 'readwrite' })
+    for (let index = 0; index < regions; index++) endpoint.alloc(regionName(index), SMALL_BYTES, { access: 'readwrite' })
     return endpoint.port
   },
-  /** Another `count` small regions; how long one took, in microseconds. */
-  alloc({ from, to }) {
-    const start = performance.now()
-    for (let index = from; index < to; index++) endpoint.alloc(regionName(index), 64, { access: 'readwrite' })
-    return { us: ((performance.now() - start) * 1000) / (to - from) }
+  async open() {
+    dialler = await endpointOf({})
+    scratch = dialler.alloc('scratch', REGION_BYTES)
   },
-  async open({ lanes }) {
-    const { TcpContext, TcpEndpoint } = await import('memlane')
-    const context = new TcpContext({ ...ROOM, ...(lanes === undefined ? {} : { lanesPerPeer: lanes }) })
-    endpoint = await TcpEndpoint.listen({ context })
-    scratch = endpoint.alloc('scratch', REGION_BYTES)
-  },
-  /** Has `count` peers, each of which was read from. An address of its own makes each a peer with connections of its own. */
-  async connect({ port, count }) {
+  /** Has `count` peers at that port, each read from. An address of its own makes each one that shares no connection. */
+  async connect({ port, count, bytes }) {
+    const peers = peersAt(port)
     while (peers.length < count) {
       const some = Array.from({ length: Math.min(64, count - peers.length) }, (_, index) => addressOf(peers.length + index))
-      const more = await Promise.all(some.map((address) => endpoint.connect(`tcp://${address}:${port}`)))
-      await Promise.all(more.map((peer) => peer.read(REGION, { into: scratch, length: 64 })))
+      const more = await Promise.all(some.map((address) => dialler.connect(`tcp://${address}:${port}`)))
+      await Promise.all(more.map((peer) => peer.read(REGION, { into: scratch, length: bytes })))
       peers.push(...more)
     }
   },
-  refresh: () => peers[0].refresh(),
   run: (row) => LOOPS[row.kind](row),
 })
 
 process.on('disconnect', () => process.exit())
+
+async function endpointOf(limits) {
+  const { TcpContext, TcpEndpoint } = await import('memlane')
+  const context = new TcpContext({ ...ROOM, ...limits })
+  contexts.push(context)
+  return TcpEndpoint.listen({ context })
+}
+
+function peersAt(key) {
+  if (!peersOf.has(key)) peersOf.set(key, [])
+  return peersOf.get(key)
+}
 
 function addressOf(index) {
   return `127.1.${index >> 8}.${index & 255}`
@@ -55,63 +65,68 @@ function regionName(index) {
   return `region ${index}`
 }
 
-const LOOPS = { peers: overPeers, regions: overRegions, large: largeReads }
+const LOOPS = { peers: overPeers, regions: overRegions, lanes: overLanes }
 
-/** `depth` reads under way, which go to the peers in turn. */
-async function overPeers({ peers: count, bytes, depth, seconds }) {
-  const some = peers.slice(0, count)
-  let next = 0
+/** `depth` reads under way with each of the first `count` peers. */
+async function overPeers({ port, count, bytes, depth, seconds }) {
+  const peers = peersAt(port).slice(0, count)
+  const slots = REGION_BYTES / bytes
   let operations = 0
-  const slots = Math.floor(REGION_BYTES / bytes)
-  const lane = async (slot, end) => {
+  let end = 0
+  const lane = async (peer, slot) => {
     const offset = (slot % slots) * bytes
+    const where = { into: scratch, intoOffset: offset, remoteOffset: offset, length: bytes }
     while (performance.now() < end) {
-      for (let burst = 0; burst < 16; burst++) {
-        const peer = some[next++ % some.length]
-        await peer.read(REGION, { into: scratch, intoOffset: offset, remoteOffset: offset, length: bytes })
-        operations++
-      }
+      await peer.read(REGION, where)
+      operations++
     }
   }
-  const timed = async (end) => {
+  const timed = async (duration) => {
     operations = 0
     const start = performance.now()
-    await Promise.all(Array.from({ length: depth }, (_, slot) => lane(slot, end)))
+    end = start + duration * 1000
+    await Promise.all(peers.flatMap((peer, at) => Array.from({ length: depth }, (_, slot) => lane(peer, at * depth + slot))))
     return (performance.now() - start) / 1000
   }
-  // Every connection is warm before anything counts.
-  await timed(performance.now() + seconds * 250)
-  const elapsed = await timed(performance.now() + seconds * 1000)
+  await timed(seconds / 4)
+  const elapsed = await timed(seconds)
   return { ops: operations / elapsed, gbps: (operations * bytes) / elapsed / 1e9 }
 }
 
-/** One read of 64 bytes after another, of regions by their names, without an order. */
-async function overRegions({ regions, count }) {
-  const latencies = new Float64Array(count)
+/** One small read after another, of so many regions by their names, without an order. */
+async function overRegions({ port, count, reads }) {
+  const [peer] = peersAt(port)
+  const latencies = []
   let state = 1
-  for (let index = -count / 10; index < count; index++) {
+  for (let index = -reads / 10; index < reads; index++) {
     state = (state * 48_271) % 0x7fff_ffff
-    const name = regionName(state % regions)
+    const name = regionName(state % count)
     const start = performance.now()
-    await peers[0].read(name, { into: scratch, length: 64 })
-    if (index >= 0) latencies[index] = performance.now() - start
+    await peer.read(name, { into: scratch, length: SMALL_BYTES })
+    if (index >= 0) latencies.push((performance.now() - start) * 1000)
   }
-  latencies.sort()
-  return { p50_us: latencies[count >> 1] * 1000, p99_us: latencies[Math.floor(count * 0.99)] * 1000 }
+  const sorted = sort(latencies)
+  return { p50_us: percentile(sorted, 0.5), p99_us: percentile(sorted, 0.99) }
 }
 
-/** Reads of the whole region, four under way. */
-async function largeReads({ seconds }) {
+/** Reads of the whole region by so many connections, four reads under way. */
+async function overLanes({ port, count, seconds }) {
+  const known = peersAt(`${count} lanes`)
+  if (known.length === 0) {
+    const endpoint = await endpointOf({ lanesPerPeer: count })
+    known.push(await endpoint.connect(`tcp://127.0.0.1:${port}`))
+  }
+  const [peer] = known
   let operations = 0
-  const read = async (end) => {
+  const lane = async (end) => {
     do {
-      await peers[0].read(REGION, { into: scratch })
+      await peer.read(REGION, { into: scratch })
       operations++
     } while (performance.now() < end)
   }
-  await read(0)
+  await lane(0)
   operations = 0
   const start = performance.now()
-  await Promise.all(Array.from({ length: 4 }, () => read(start + seconds * 1000)))
+  await Promise.all(Array.from({ length: 4 }, () => lane(start + seconds * 1000)))
   return { gbps: (operations * REGION_BYTES) / (performance.now() - start) / 1e6 }
 }
