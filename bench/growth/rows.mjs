@@ -16,10 +16,10 @@ const row = (id, title, run, figures, completion = ARRIVED) => ({ id, title, con
 /** `scale` as for the other rows. */
 export const growthRows = (scale) => [
   ...[1, 8, 64, 256].map((count) =>
-    row(`growth-peers-${count}`, `64 B reads, 64 under way with each of ${count} peers`, { kind: 'peers', count, bytes: 64, depth: 64, seconds: scale }, [OPS])
+    row(`growth-peers-${count}`, `64 B reads, 4,096 under way, spread over ${count} peers`, { kind: 'peers', count, bytes: 64, depth: 4096 / count, seconds: scale / 2 }, [OPS])
   ),
   ...[1, 8, 64, 256].map((count) =>
-    row(`growth-peers-large-${count}`, `1 MiB reads, two under way with each of ${count} peers`, { kind: 'peers', count, bytes: MIB, depth: 2, seconds: scale }, [GBPS])
+    row(`growth-peers-large-${count}`, `1 MiB reads, two under way with each of ${count} peers`, { kind: 'peers', count, bytes: MIB, depth: 2, seconds: scale / 2 }, [GBPS])
   ),
   ...[10, 1000, 100_000].map((count) =>
     row(`growth-regions-${count}`, `64 B reads, one at a time, of ${count} regions by their names`, { kind: 'regions', count, reads: Math.round(8000 * scale) }, [P50_US, P99_US])
@@ -35,7 +35,8 @@ export const growthRows = (scale) => [
       figure('kib', 'KiB resident a peer, the larger side'),
       figure('initiator_kib', 'initiator'),
       figure('target_kib', 'target'),
-      figure('wakes', 'wake-ups/s of both'),
+      figure('wakes', 'wake-ups/s of I/O threads'),
+      figure('node_wakes', "of Node's"),
       figure('cpu_ms', 'ms of processor/s'),
     ],
     'every connection was used, and was left alone for three seconds'
