@@ -2,6 +2,7 @@
  * What counts as good. A line compares a figure of memlane's with one of others in the same run; where several are named,
  * on either side, it is the best of those that were there. `ratio` is ours divided by theirs.
  */
+import { GROWTH_GOALS } from './growth/rows.mjs'
 import { roadGoals } from './road-rows.mjs'
 import { median } from './stats.mjs'
 
@@ -59,6 +60,7 @@ export const GOALS = [
   goal('G9', processor('read'), ['raw'], 'read at most 0.8 × raw', atMost(0.8)),
   goal('G9', processor('write'), ['raw'], 'write at most 0.8 × raw', atMost(0.8)),
   goal('G10', DELAY, ['node-net'], 'at most 2 ms', ({ value }) => value <= 2),
+  ...GROWTH_GOALS,
   goal('G13', LATE, ['node-net'], 'at most 1 ms p99, every byte in place', ({ value, figures }) => {
     return value <= 1 && figures.there.lowest === 1
   }),
@@ -123,9 +125,10 @@ function valueOf({ median: middle, pooled }, of) {
 
 /**
  * The median over rounds of one contender's figure divided by another's of the same round. The two were taken seconds
- * apart, so what drifts on the machine drifts out of their ratio. Rounds of different rows, or all rounds together, are no pairs.
+ * apart, so what drifts on the machine drifts out of their ratio. Rounds of different rows, unless those took turns, or all rounds
+ * together, are no pairs.
  */
 function ratioOf(mine, other, of) {
-  if (of.pooled || of.againstRow) return valueOf(mine, of) / valueOf(other, of)
+  if (of.pooled || (of.againstRow && !of.paired)) return valueOf(mine, of) / valueOf(other, of)
   return median(mine.rounds.map((value, round) => value / other.rounds[round]))
 }

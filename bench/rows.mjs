@@ -2,6 +2,7 @@
  * What is measured, and by whom. `run` goes to a contender's `run`; `figures` says what is taken from its samples, the
  * row's own figure first; `pool` takes one from the samples of all turns. `memlane:2` is the contender `memlane` in its variant `2`. What counts as good is in `goals.mjs`.
  */
+import { growthRows } from './growth/rows.mjs'
 import { roadRows } from './road-rows.mjs'
 import { honestPercentile, sort } from './stats.mjs'
 import { GIB, MIB } from './support/pattern.mjs'
@@ -229,6 +230,7 @@ export const rows = (scale) => [
     figures: [GROWTH_MIB, GROWTH_INITIATOR_MIB, GROWTH_TARGET_MIB],
   },
   ...roadRows(largeOnRoad, scale),
+  ...growthRows(scale),
 ]
 
 function largeOnRoad(op, count) {

@@ -165,7 +165,7 @@ impl<T: Transport> Lane<T> {
                     abandon(slot, Error::lost_file());
                 }
                 *at += count as u64;
-                self.rx.consume(count);
+                self.rx.consume_body(count, slot.len);
                 Ok(*at == slot.len && self.finish_body())
             }
             Incoming::DescribeLength(_) => self.handle_describe_length(),

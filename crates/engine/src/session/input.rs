@@ -161,7 +161,7 @@ impl<T: Transport> Session<T> {
         };
         *at += count;
         let (sequence, length, stored) = (*sequence, into.len(), *at);
-        self.rx.consume(count);
+        self.rx.consume_body(count, length as u64);
         if stored < length {
             return false;
         }
