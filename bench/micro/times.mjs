@@ -13,14 +13,16 @@ export function time(only) {
   const home = join(root, 'build', 'bench', 'micro')
   rmSync(home, { recursive: true, force: true })
   say('measuring, about a second and a half each')
-  // Criterion's own lines are its progress; the table comes from its files.
-  const { status, stdout } = spawnSync(program, [only], {
+  // Criterion's own lines are its progress, for a terminal; the table comes from its files.
+  const { isTTY } = process.stderr
+  const { status, stdout, stderr } = spawnSync(program, [only], {
     cwd: root,
     env: { ...process.env, CRITERION_HOME: home },
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', isTTY ? 'inherit' : 'pipe'],
+    maxBuffer: 64 << 20,
   })
-  if (status !== 0) throw new SetupError(`criterion failed (${status})`)
+  if (status !== 0) throw new SetupError(`the measurement failed (${status}): ${stderr?.trim().split('\n').at(-1) ?? 'see above'}`)
   const paths = stdout.split('\n').map((line) => /^path (?<operations>\d+) (?<name>.+)$/.exec(line)?.groups)
   const estimates = estimatesIn(home)
   const measured = paths.flatMap((path) => (path && estimates.has(path.name) ? [{ ...path, ...estimates.get(path.name) }] : []))

@@ -1,4 +1,4 @@
-//! The hot paths that are measured, each as a [`Path`]: by time in `benches/time.rs`, by instructions in
+//! The hot paths that are measured, each as a `Path`: by time in `benches/time.rs`, by instructions in
 //! `benches/instructions.rs`.
 
 #![cfg(feature = "paths")]

@@ -1,8 +1,5 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-#[cfg(feature = "bench")]
-mod bench;
-
 use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, slab};
 use crate::{
     error::{Error, ErrorKind},
@@ -19,6 +16,9 @@ use std::{
     },
 };
 use tracing::debug;
+
+#[cfg(feature = "bench")]
+mod bench;
 
 /// Longest name of a region in bytes of UTF-8.
 const NAME_MAX: usize = 255;
