@@ -129,7 +129,8 @@ impl SendQueue {
 
     /// Whether more frames should be made before some are sent. `leaves` says that the socket has taken all so far.
     pub(crate) fn takes_more(&self, leaves: bool) -> bool {
-        !self.is_full() && !(leaves && self.buffered >= FLUSH_BYTES)
+        let most = if leaves { FLUSH_BYTES } else { MOST_BUFFERED };
+        self.buffered < most && !self.is_full()
     }
 
     /// Whether a large body is still to be sent, straight from somebody's memory.
