@@ -29,9 +29,11 @@ pub(super) struct Departure {
 impl<T: Transport> Lane<T> {
     /// Puts queued operations on the wire as far as there is room.
     pub(super) fn issue(&mut self) {
+        // Where the socket is behind, more is gathered.
+        let leaves = self.tx.is_empty();
         while self.incoming.is_open()
             && self.send_error.is_none()
-            && !self.tx.is_full()
+            && self.tx.takes_more(leaves)
             && !self.tx.has_body()
             && !self.inflight.is_exhausted()
         {

@@ -23,6 +23,8 @@ impl<T: Transport> Session<T> {
     }
 
     fn handle_buffered(&mut self) -> Result<(), End> {
+        // Where the socket is behind, more is gathered.
+        let leaves = self.tx.is_empty();
         loop {
             if self.cut.is_some() && !self.is_storing() {
                 self.close_after_answers(Parting::Local);
@@ -30,7 +32,7 @@ impl<T: Transport> Session<T> {
             let went_on = match &self.phase {
                 Phase::Sniff => self.handle_sniff(),
                 Phase::Preface => self.handle_preface()?,
-                Phase::Header => !self.tx.is_full() && self.handle_header(),
+                Phase::Header => self.tx.takes_more(leaves) && self.handle_header(),
                 Phase::Store { .. } => self.handle_store(),
                 Phase::Drain { .. } => self.handle_drain(),
                 Phase::Message { .. } => self.handle_message(),

@@ -13,5 +13,6 @@ mod redial;
 mod stats;
 mod support;
 mod tcp;
+mod trains;
 mod unexpected;
 mod wired;
