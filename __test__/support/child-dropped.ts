@@ -48,9 +48,9 @@ async function main(): Promise<void> {
   process.send?.({ looked: rejections.splice(0) })
 
   const failed = peer.read('nowhere')
-  const early = [peer.read('nowhere').wait(), peer.read('nowhere').then(), Promise.resolve(peer.read('nowhere'))]
+  const early = [peer.read('nowhere').wait(), peer.read('nowhere').then(() => undefined), Promise.resolve(peer.read('nowhere'))]
   await collecting(() => rejections.length >= early.length, 10_000)
-  const late = [failed.wait(), failed.then(), Promise.resolve(failed)]
+  const late = [failed.wait(), failed.then(() => undefined), Promise.resolve(failed)]
   await collecting(() => rejections.length >= early.length + late.length, 10_000)
   process.send?.({ unhandled: rejections.splice(0).length })
 
