@@ -33,7 +33,8 @@ async function main(): Promise<void> {
   process.send?.({ dropped: rejections.splice(0) })
 
   const look = async () => {
-    const [early, late] = [peer.read('nowhere'), peer.read('nowhere')]
+    const [late, early] = [peer.read('nowhere'), peer.read('nowhere')]
+    // When the second has failed, the first has.
     // `await` and not a method: that is what most programs do, and it asks a promise nothing.
     for (const future of [early, late]) {
       try {

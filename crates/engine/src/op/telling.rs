@@ -4,13 +4,21 @@ use super::{Completion, CompletionSink};
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 thread_local! {
     /// Sinks with ends that nobody was woken for, while this thread is telling.
     static WAITING: RefCell<Option<Vec<Arc<dyn CompletionSink>>>> = const { RefCell::new(None) };
     static TOLD: Cell<u32> = const { Cell::new(0) };
+    /// When this thread may leave its core again.
+    static NOT_BEFORE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
+
+/// Whoever uses a core that was left to it for longer is somebody else, who shares it with us.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// So long it is not left again then.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// So many ends are a flood: whoever they are told to has much to do, and much to ask for after that.
 pub(crate) const FLOOD: u32 = 64;
@@ -39,10 +47,22 @@ impl Drop for Telling {
         let waiting = WAITING.take().unwrap_or_default();
         waiting.iter().for_each(|sink| sink.wake());
         if !waiting.is_empty() && Self::told() >= FLOOD {
-            // If both have one core, the other thread uses it now and what it asks for is found here when it is done. Were this
-            // one asleep by then, it would be woken for every single operation, and send it alone. Elsewhere this does nothing.
-            std::thread::yield_now();
+            leave_core();
         }
+    }
+}
+
+/// If whoever was woken waits for this very core, it uses it now, and what it asks for is found here when it is done. Were this
+/// thread asleep by then, it would be woken for every single operation, and send it alone. On a core of its own this does nothing.
+fn leave_core() {
+    let now = Instant::now();
+    if NOT_BEFORE.get().is_some_and(|time| now < time) {
+        return;
+    }
+    std::thread::yield_now();
+    let back = Instant::now();
+    if back - now > PATIENCE {
+        NOT_BEFORE.set(Some(back + PAUSE));
     }
 }
 
