@@ -121,7 +121,7 @@ let look: (future: TransferFuture<unknown>) => unknown
  * `ERR_CLOSED`, which the program asked for itself).
  */
 export abstract class TransferFuture<T> extends Promise<T> {
-  // Its `then` makes promises, not futures.
+  /** @internal Its `then` makes promises, not futures. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
@@ -248,21 +248,29 @@ export abstract class TransferFuture<T> extends Promise<T> {
     this.#result = result
     this.#operation = -1
     const extras = this.#extras
-    const isWaitedFor = extras !== undefined && this.#tell(extras)
-    if (state === FULFILLED) {
-      this.#resolve?.(result as never)
+    if (extras === undefined) return this.#release(false)
+    try {
+      // First: subscribers hear of it before whoever waits goes on. One of them can make it throw, who has the message.
+      if (extras.message !== undefined) this.#end(extras, extras.message)
+    } finally {
+      this.#release(this.#tell(extras))
+    }
+  }
+
+  /** Lets go whoever awaits it. */
+  #release(isWaitedFor: boolean): void {
+    if (this.#state === FULFILLED) {
+      this.#resolve?.(this.#result as never)
     } else {
       if (!this.#isSeen) {
         // Nobody has it as a promise, so that this failure is not one of a promise that nobody handles. Not yet.
         super.then(undefined, ignore)
-        if (!isWaitedFor && !expected(result as Error)) watch(this, result as Error)
+        if (!isWaitedFor && !expected(this.#result as Error)) watch(this, this.#result as Error)
       }
-      this.#reject?.(result as Error)
+      this.#reject?.(this.#result as Error)
     }
     this.#resolve = undefined
     this.#reject = undefined
-    // Last, because a subscriber can make it throw: the message is in its hands.
-    if (extras?.message !== undefined) this.#end(extras.message)
   }
 
   /** Tells those that wait for a time; whether there were any. */
@@ -280,8 +288,8 @@ export abstract class TransferFuture<T> extends Promise<T> {
     return waiters.size > 0
   }
 
-  #end(message: OperationMessage): void {
-    this.#more().message = undefined
+  #end(extras: Extras<T>, message: OperationMessage): void {
+    extras.message = undefined
     if (this.#state === FULFILLED) tellEnd(message, this.#result)
     else tellError(message, this.#result as Error)
   }

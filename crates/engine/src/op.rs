@@ -11,10 +11,12 @@ use std::{sync::Arc, time::Duration};
 pub mod channel;
 mod list;
 mod parts;
+mod telling;
 
 pub use list::List;
 pub(crate) use list::{Car, Item, TINY_BYTES};
 pub(crate) use parts::{PartHolders, Parts, Waiter};
+pub(crate) use telling::{FLOOD, Telling};
 
 /// Names an endpoint: random per start, in its prefaces and its endpoint info.
 pub type Instance = [u8; 16];
@@ -58,8 +60,12 @@ pub struct Completion {
 
 /// Where ends are told. Called on an I/O thread, or on the caller's when an operation never started.
 pub trait CompletionSink: Send + Sync + 'static {
-    /// Takes the end of one operation; must neither block nor call back into the engine.
-    fn complete(&self, completion: Completion);
+    /// Takes the end of one operation; must neither block nor call back into the engine. Whether somebody has to be woken for
+    /// it, by [`CompletionSink::wake`].
+    fn complete(&self, completion: Completion) -> bool;
+
+    /// Wakes whoever fetches ends, which may be once for many.
+    fn wake(&self) {}
 }
 
 /// Who issues operations: where their ends are told, and whom they are for.
@@ -98,7 +104,7 @@ impl Issuer {
             remote.count(&error);
             error.at(operation, &remote.name)
         });
-        self.sink.complete(Completion { id, result });
+        telling::tell(&self.sink, Completion { id, result });
     }
 }
 

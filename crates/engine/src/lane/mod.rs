@@ -23,7 +23,7 @@ use crate::{
     events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
     mailbox::Mailbox,
-    op::{Operation, OperationKey, Remote},
+    op::{Operation, OperationKey, Remote, Telling},
     roster::{Attendance, Destined},
     stats::Stats,
 };
@@ -122,6 +122,8 @@ pub(crate) struct Lane<T: Transport> {
     rx: RecvBuffer,
     tx: SendQueue,
     incoming: Incoming,
+    /// Whole answers may lie in `rx`.
+    has_more: bool,
     /// Sending failed; what the peer said before that is still read.
     send_error: Option<Error>,
     /// What ended the connection before, while another one is being made for what is left.
@@ -185,6 +187,7 @@ impl<T: Transport> Lane<T> {
             rx: RecvBuffer::default(),
             tx: SendQueue::default(),
             incoming: Incoming::first(mode),
+            has_more: false,
             send_error: None,
             lost: None,
             began: now,
@@ -197,6 +200,7 @@ impl<T: Transport> Lane<T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         let mut total = 0;
         loop {
+            let _telling = Telling::begin();
             self.take_commands()?;
             if !self.poll_link(cx)? {
                 break;

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Parting,
     io::Transport,
-    op::{Done, Waiter},
+    op::{Done, FLOOD, Telling, Waiter},
     region::span::Span,
 };
 use memlane_wire::{DESCRIBE_MAX, DescribeLength, Mode, Opcode, Preface, Status, StatusFrame};
@@ -81,6 +81,12 @@ impl From<Violation> for Error {
 impl<T: Transport> Lane<T> {
     /// Receives once, a body straight into its memory, and goes through what has come.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
+        if std::mem::take(&mut self.has_more) {
+            let moved = self.go_through()?;
+            if moved > 0 {
+                return Ok(moved);
+            }
+        }
         let Link::Up(io) = &self.link else { return Ok(0) };
         let straight: Option<(&Span, usize)> = match &self.incoming {
             Incoming::Body {
@@ -115,8 +121,22 @@ impl<T: Transport> Lane<T> {
                 Poll::Ready(Ok(count)) => count,
             },
         };
-        while self.handle_incoming()? {}
+        self.go_through()?;
         Ok(moved)
+    }
+
+    /// Goes through what has come; how many bytes of it. Of a flood of ends it leaves some for the next time: half of those that
+    /// are out make whoever waits for them busy, and the peer with what is asked for then, while the other half is on its way.
+    fn go_through(&mut self) -> Result<usize, Error> {
+        let before = self.rx.len();
+        let enough = u32::try_from(self.inflight.len() / 2).unwrap_or(u32::MAX).max(FLOOD);
+        while self.handle_incoming()? {
+            if Telling::told() >= enough {
+                self.has_more = self.rx.len() > 0;
+                break;
+            }
+        }
+        Ok(before - self.rx.len())
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {

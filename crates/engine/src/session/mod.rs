@@ -14,7 +14,7 @@ use crate::{
     events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
     mailbox::Mailbox,
-    op::Instance,
+    op::{Instance, Telling},
     recv::{Event, MessageKey, Posted, Sender},
     region::{Held, span::Span},
     roster::Attendance,
@@ -145,6 +145,7 @@ impl<T: Transport> Session<T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
         let mut moved = 0;
         loop {
+            let _telling = Telling::begin();
             self.handle_events()?;
             self.handle_input()?;
             let before = moved;

@@ -13,6 +13,7 @@ mod redial;
 mod stats;
 mod support;
 mod tcp;
+mod telling;
 mod trains;
 mod unexpected;
 mod wired;
