@@ -66,7 +66,8 @@ const ROUNDS: u64 = 8;
 struct Queue {
     count: u64,
     queue: Arc<CompletionQueue>,
-    fetched: Vec<Completion>,
+    fetched: usize,
+    rest: Vec<completion::Rest>,
 }
 
 impl Queue {
@@ -74,7 +75,8 @@ impl Queue {
         Self {
             count,
             queue: CompletionQueue::new(Default::default()),
-            fetched: Vec::new(),
+            fetched: 0,
+            rest: Vec::new(),
         }
     }
 }
@@ -84,11 +86,13 @@ impl Steps for Queue {
         for _ in 0..ROUNDS {
             for id in 0..self.count {
                 let result = Ok(Done::Bytes(64));
-                self.queue.complete(black_box(Completion { id, result }));
+                if self.queue.complete(black_box(Completion { id, result })) {
+                    self.queue.wake();
+                }
             }
-            self.queue.drain(1024, &mut self.fetched);
-            assert_eq!(black_box(&self.fetched).len() as u64, self.count);
-            self.fetched.clear();
+            let store = |records: &[u8]| self.fetched = black_box(records).len() / completion::RECORD;
+            let drained = self.queue.drain(1024, store, &mut self.rest);
+            assert_eq!((drained, self.fetched), (self.count as usize, drained));
         }
     }
 }

@@ -107,10 +107,13 @@ fn decision(name: &str, header: fn(u64) -> Header) -> Path {
 struct Ends(AtomicU64);
 
 impl CompletionSink for Ends {
-    fn complete(&self, completion: Completion) {
+    fn complete(&self, completion: Completion) -> bool {
         drop(completion);
         self.0.fetch_add(1, Ordering::Relaxed);
+        false
     }
+
+    fn wake(&self) {}
 }
 
 /// Hands one operation over and says its number.

@@ -5,6 +5,9 @@
 
 mod completions;
 mod engine;
+#[path = "../../../crates/node/src/names.rs"]
+#[allow(dead_code, reason = "the queue of ends needs one function of it")]
+mod names;
 mod path;
 mod wire;
 

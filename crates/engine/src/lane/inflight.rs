@@ -104,6 +104,11 @@ impl InFlight {
         (0..most).take_while(is_free).count()
     }
 
+    /// How many operations, or entries of lists, are not answered; those that travel together count as one.
+    pub(crate) fn len(&self) -> usize {
+        self.ordered.len() + self.sends.len()
+    }
+
     /// Whether every request is answered.
     pub(crate) fn is_empty(&self) -> bool {
         self.ordered.is_empty() && self.sends.is_empty()
