@@ -14,6 +14,9 @@ const small = report('simulation-200')
 const large = report('simulation-10000')
 const real = report('endpoints-200')
 
+/** Resident bytes of a session; of a report whose target had connections of its own, a lane and its session as the most that it is. */
+const ofSession = real.connect.target_sessions === undefined ? real.lanes.resident_per_lane : real.connect.target_resident_per_session
+
 const whole = (value) => Math.round(value).toLocaleString('en-US')
 const kib = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`
 const ms = (value) => `${whole(value)} ms`
@@ -34,7 +37,7 @@ function costs() {
       ['a listening endpoint with a context of its own', kib(bytes.process), kib(listening.resident_per_endpoint), '1'],
       ['a peer that is not connected', kib(bytes.peer), '', '0'],
       ["a lane, the initiator's end of a connection", kib(bytes.lane), '', '1'],
-      ["a session, the target's end", kib(bytes.session), kib(connect.target_resident_per_session), '1'],
+      ["a session, the target's end", kib(bytes.session), real.connect.target_sessions === undefined ? '' : kib(ofSession), '1'],
       ['a connected peer: all three, both ends together', kib(bytes.peer + bytes.lane + bytes.session), kib(connect.resident_per_peer), '2'],
       ['one more lane to the same peer, both ends together', kib(bytes.lane + bytes.session), kib(lanes.resident_per_lane), '2'],
       ['buffers of both ends, for a second after the last byte', kib(bytes.buffers), '', ''],
@@ -47,7 +50,7 @@ function costs() {
 /** What fleets of three sizes cost, computed from the figures per unit. */
 function fleets() {
   const kernelBytes = real.connect.kernel_per_socket ?? 0
-  const session = real.connect.target_resident_per_session + kernelBytes
+  const session = ofSession + kernelBytes
   const peer = real.connect.resident_per_peer + 2 * kernelBytes
   const longest = large.restart.outages.at(-1)
   const perPeer = (count) => (value) => (value / large.peers) * count

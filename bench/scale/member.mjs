@@ -87,6 +87,7 @@ const handlers = {
     let late = 0
     const steady = async ({ scratch, peers }) => {
       const others = [...peers].filter(([number]) => number !== victim).map(([, peer]) => peer)
+      if (others.length === 0) return
       for (let at = performance.now() + Math.random() * everyMs; at < end; at += everyMs) {
         await pause(at - performance.now())
         const began = performance.now()

@@ -120,8 +120,8 @@ async function regions() {
   const member = fleet[VICTIM]
   const before = await member.call('regions', { count: 0 })
   const after = await member.call('regions', { count: REGIONS })
-  const grown = (key) => (after[key] - before[key]) / REGIONS
-  return { regions: REGIONS, resident_per_region: Math.round(grown('resident')), mappings_per_region: Math.round(grown('mappings')) }
+  const each = (key) => Math.round((after[key] - before[key]) / REGIONS)
+  return { regions: REGIONS, resident_per_region: each('resident'), mappings_per_region: each('mappings') }
 }
 
 /** Reads of the others with the victim running and stopped, in turns. */
