@@ -3,6 +3,7 @@
 use super::giving_up::GiveUp;
 use crate::{
     error::Error,
+    io::share::SMALL_BYTES,
     op::{Operation, Request, Waiter},
     region::span::Span,
 };
@@ -46,7 +47,7 @@ impl Piece {
 }
 
 /// Reads and writes above this size count for the window of their lane, and wait while it is full.
-pub(crate) const TINY_BYTES: usize = 8 << 10;
+pub(crate) const TINY_BYTES: usize = SMALL_BYTES;
 
 impl Piece {
     /// Whether it is to wait for room on the wire. Messages never do: they are answered when somebody receives them.

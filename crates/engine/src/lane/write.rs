@@ -3,7 +3,7 @@
 use super::{End, Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
 use crate::{
     error::{Error, ErrorKind},
-    io::{TURN_BYTES, Transport},
+    io::{Transport, share},
     op::{Done, Waiter},
 };
 use memlane_wire::{Header, Mode, Opcode};
@@ -48,6 +48,7 @@ impl<T: Transport> Lane<T> {
             && let Some(piece) = self.queue.next()
         {
             self.tiny_run += 1;
+            self.has_small = true;
             return Some(piece);
         }
         if !has_room {
@@ -116,7 +117,7 @@ impl<T: Transport> Lane<T> {
     pub(super) fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let Link::Up(io) = &self.link else { return Ok(0) };
         let mut moved = 0;
-        while self.tx.pending() > 0 && self.send_error.is_none() && moved < TURN_BYTES {
+        while self.tx.pending() > 0 && self.send_error.is_none() && moved < share::turn_bytes() {
             match self.tx.poll_send(io, cx) {
                 Poll::Ready(Ok(count)) => moved += count,
                 Poll::Ready(Err(error)) if self.tx.has_lost(&error) => return Err(self.lose_body()),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     events::{Event, Parting},
-    io::Transport,
+    io::{Transport, share},
     log::complain,
     region::span::Span,
 };
@@ -53,8 +53,14 @@ impl<T: Transport> Session<T> {
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
         match decide(&header, self.mode, &self.target.registry, &self.target.limits) {
-            Action::Read(span) => self.serve(span, sequence),
-            Action::Write(into) if into.len() <= self.rx.len() => self.store_at_once(into, sequence),
+            Action::Read(span) => {
+                self.has_small |= span.len() <= share::SMALL_BYTES;
+                self.serve(span, sequence);
+            }
+            Action::Write(into) if into.len() <= self.rx.len() => {
+                self.has_small |= into.len() <= share::SMALL_BYTES;
+                self.store_at_once(into, sequence);
+            }
             Action::Write(into) => {
                 self.phase = Phase::Store { into, at: 0, sequence };
                 self.check_store();
