@@ -7,6 +7,7 @@ pub(crate) mod pipe;
 pub(crate) mod raw;
 mod recv_buffer;
 mod send_queue;
+pub(crate) mod share;
 mod tcp;
 mod timer;
 
@@ -22,12 +23,6 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-
-/// Most bytes of a body that one system call moves: calls of 1 MiB beat smaller ones, and larger ones gain nothing.
-pub(crate) const CALL_BYTES: usize = 1 << 20;
-
-/// Bytes that a connection moves before it lets the others on its thread have a turn.
-pub(crate) const TURN_BYTES: usize = 2 << 20;
 
 /// A connection on which nothing has moved for so long gives its buffers back.
 const AT_REST: Duration = Duration::from_secs(1);

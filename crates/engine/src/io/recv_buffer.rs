@@ -1,6 +1,6 @@
 //! What has been received and not been looked at yet: headers and small bodies, many per system call.
 
-use super::{CALL_BYTES, Transport, raw::RecvSegment};
+use super::{Transport, raw::RecvSegment, share};
 use crate::region::span::Span;
 use std::{
     io,
@@ -75,7 +75,7 @@ impl RecvBuffer {
     ) -> Poll<io::Result<Option<usize>>> {
         debug_assert_eq!(self.len(), 0, "buffered bytes come before those of the socket");
         let rest = span.len().saturating_sub(at);
-        let body = RecvSegment::span(span, at, CALL_BYTES);
+        let body = RecvSegment::span(span, at, share::take_call());
         let wanted = body.len();
         if rest > wanted {
             let count = ready!(recv_over(span, io, cx, &mut [body]))?;

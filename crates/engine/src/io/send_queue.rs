@@ -1,6 +1,6 @@
 //! What is to be sent, in order: small frames gathered into buffers, large bodies straight from their memory.
 
-use super::{CALL_BYTES, Transport, raw::SEGMENTS, raw::SendSegment};
+use super::{Transport, raw::SEGMENTS, raw::SendSegment, share};
 use crate::region::span::Span;
 use std::{
     collections::VecDeque,
@@ -244,7 +244,12 @@ impl SendQueue {
     /// Hands one call's worth to the transport; the number of bytes it took, 0 when nothing was left.
     pub(crate) fn poll_send(&mut self, io: &dyn Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut segments = [SendSegment::EMPTY; SEGMENTS];
-        let (mut used, mut room) = (0, CALL_BYTES);
+        let most = if self.has_body() {
+            share::take_call()
+        } else {
+            share::CALL_BYTES
+        };
+        let (mut used, mut room) = (0, most);
         for chunk in self.chunks.iter().take(SEGMENTS) {
             if room == 0 {
                 break;
@@ -261,7 +266,7 @@ impl SendQueue {
             room -= segments[used].len();
             used += 1;
         }
-        if room == CALL_BYTES {
+        if room == most {
             return Poll::Ready(Ok(0));
         }
         let result = if self.has_file_body() {

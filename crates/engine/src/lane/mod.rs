@@ -21,7 +21,7 @@ use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     events::Parting,
-    io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
+    io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
     op::{Operation, OperationKey, Remote, Telling},
     roster::{Attendance, Destined},
@@ -113,6 +113,8 @@ pub(crate) struct Lane<T: Transport> {
     queue: Queue,
     bulk: Option<Membership>,
     tiny_run: u32,
+    /// Whether a small operation was issued since that was last looked at.
+    has_small: bool,
     bulk_turn: bool,
     inflight: InFlight,
     window: Window,
@@ -180,6 +182,7 @@ impl<T: Transport> Lane<T> {
             queue: Queue::default(),
             bulk,
             tiny_run: 0,
+            has_small: false,
             bulk_turn: false,
             inflight: InFlight::default(),
             window: Window::default(),
@@ -206,14 +209,17 @@ impl<T: Transport> Lane<T> {
                 break;
             }
             self.issue();
+            if std::mem::take(&mut self.has_small) {
+                share::note_small();
+            }
             let moved = self.send(cx)? + self.receive(cx)?;
             self.settle_departures();
             if moved == 0 {
                 break;
             }
             total += moved;
-            if total >= TURN_BYTES {
-                cx.waker().wake_by_ref();
+            if total >= share::turn_bytes() {
+                share::end_turn(cx);
                 break;
             }
         }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
-    io::{TURN_BYTES, Transport},
+    io::{Transport, share},
     op::{Done, TINY_BYTES, Waiter},
 };
 use memlane_wire::{Header, Mode, Opcode};
@@ -54,6 +54,7 @@ impl<T: Transport> Lane<T> {
             && let Some(tiny) = self.queue.next()
         {
             self.tiny_run += 1;
+            self.has_small = true;
             return Some(tiny);
         }
         if !has_room {
@@ -137,7 +138,7 @@ impl<T: Transport> Lane<T> {
     pub(super) fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let Link::Up(io) = &self.link else { return Ok(0) };
         let mut moved = 0;
-        while self.tx.pending() > 0 && self.send_error.is_none() && moved < TURN_BYTES {
+        while self.tx.pending() > 0 && self.send_error.is_none() && moved < share::turn_bytes() {
             match self.tx.poll_send(io, cx) {
                 Poll::Ready(Ok(count)) => moved += count,
                 Poll::Ready(Err(error)) if self.tx.has_lost(&error) => return Err(self.lose_body()),

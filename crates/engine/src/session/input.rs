@@ -9,6 +9,7 @@ use crate::{
     events::{Event, Parting},
     io::Transport,
     log::complain,
+    op::TINY_BYTES,
 };
 use memlane_wire::{DescribeLength, Header, Mode, Status, StatusFrame};
 use tracing::trace;
@@ -62,8 +63,14 @@ impl<T: Transport> Session<T> {
         self.sequence = self.sequence.wrapping_add(1);
         let target = &self.target;
         match decide(&header, self.mode, &target.registry, &mut self.held, &target.limits) {
-            Action::Read { at, len } => self.serve(at, len, sequence),
-            Action::Write { at, len } => self.store(at, len, sequence),
+            Action::Read { at, len } => {
+                self.has_small |= len <= TINY_BYTES;
+                self.serve(at, len, sequence);
+            }
+            Action::Write { at, len } => {
+                self.has_small |= len <= TINY_BYTES;
+                self.store(at, len, sequence);
+            }
             Action::Message => self.message_announced(header, sequence),
             Action::Describe => self.describe(sequence),
             Action::Ping => self.answer(sequence, Status::Ok),

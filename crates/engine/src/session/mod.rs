@@ -12,7 +12,7 @@ mod message;
 
 use crate::{
     events::Parting,
-    io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
+    io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
     op::{Instance, Telling},
     recv::{Event, MessageKey, Posted, Sender},
@@ -50,6 +50,8 @@ pub(crate) struct Session<T: Transport> {
     /// While requests are gone through, and no longer.
     held: Held,
     sequence: u32,
+    /// Whether a small read or write came since that was last looked at.
+    has_small: bool,
     /// The peer has sent its last byte.
     ended: bool,
     /// The endpoint closes: when this connection is cut, whatever it is doing.
@@ -131,6 +133,7 @@ impl<T: Transport> Session<T> {
             tx: SendQueue::default(),
             held: Held::default(),
             sequence: 0,
+            has_small: false,
             ended: false,
             cut: None,
             kept: VecDeque::new(),
@@ -148,6 +151,9 @@ impl<T: Transport> Session<T> {
             let _telling = Telling::begin();
             self.handle_events()?;
             self.handle_input()?;
+            if std::mem::take(&mut self.has_small) {
+                share::note_small();
+            }
             let before = moved;
             moved += self.send(cx)?;
             moved += self.receive(cx)?;
@@ -155,9 +161,9 @@ impl<T: Transport> Session<T> {
             if moved == before {
                 break;
             }
-            if moved >= TURN_BYTES {
+            if moved >= share::turn_bytes() {
                 self.clock.note(true);
-                cx.waker().wake_by_ref();
+                share::end_turn(cx);
                 return Ok(Poll::Pending);
             }
         }
@@ -171,7 +177,7 @@ impl<T: Transport> Session<T> {
 
     fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let mut moved = 0;
-        while self.tx.pending() > 0 && moved < TURN_BYTES {
+        while self.tx.pending() > 0 && moved < share::turn_bytes() {
             match self.tx.poll_send(&self.io, cx) {
                 Poll::Ready(Ok(count)) => moved += count,
                 Poll::Ready(Err(error)) => {
