@@ -282,7 +282,9 @@ impl<T: Transport> Lane<T> {
     }
 
     /// A refused operation ends when the socket has its whole body: until then the kernel may look at the bytes.
-    fn refused(&mut self, slot: Slot, status: Status) {
+    fn refused(&mut self, mut slot: Slot, status: Status) {
+        // No body follows: a READ's memory is quiet, and is let go of before anybody learns of the end.
+        slot.into = None;
         let error = Error::new(ErrorKind::from(status));
         let error = match status {
             Status::MessageSize => error.detail("the peer's receive holds less, or wants another size exactly"),

@@ -78,6 +78,9 @@ async fn a_list_of_small_and_large_entries_is_one_operation() {
             );
         }
         assert_eq!(list(&peer, Direction::Read, Vec::new()).await.unwrap(), Done::Bytes(0));
+        let stats: serde_json::Value = serde_json::from_str(&peer.stats()).unwrap();
+        assert_eq!(stats["bytes"]["read"], at);
+        assert_eq!(stats["bytes"]["written"], at);
     }
 }
 

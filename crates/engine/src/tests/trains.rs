@@ -6,11 +6,12 @@ use crate::{
     error::{Error, ErrorKind},
     io::pipe::Behaviour,
     lane::{Command, queue::Tiny, train::Train},
-    op::{Car, Done, OperationKey, Parts, Request, channel},
+    op::{Car, Completion, CompletionSink, Done, Issuer, OperationKey, Parts, Request, Ticket, channel},
     region::{Access, Registry, memory::Memory, span::Span},
 };
 use memlane_wire::{Header, Mode, Opcode, Status, StatusFrame};
-use std::time::Duration;
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 const LONG: Duration = Duration::from_secs(1000);
@@ -21,6 +22,23 @@ fn private(len: usize) -> Span {
 
 /// One list of entries of these lengths, one behind the other here and from `addr` on.
 fn list(wired: &Wired, opcode: Opcode, addr: u64, whole: &Span, lengths: &[usize], timeout: Duration) -> Started {
+    let (ticket, sink, ended) = channel::ticket("list");
+    list_for(ticket, wired, opcode, addr, whole, lengths, timeout);
+    Started {
+        ended,
+        key: OperationKey::new(sink, 0),
+    }
+}
+
+fn list_for(
+    ticket: Ticket,
+    wired: &Wired,
+    opcode: Opcode,
+    addr: u64,
+    whole: &Span,
+    lengths: &[usize],
+    timeout: Duration,
+) {
     let mut at = 0;
     let cars = lengths.iter().enumerate().map(|(entry, &len)| {
         at += len;
@@ -32,14 +50,39 @@ fn list(wired: &Wired, opcode: Opcode, addr: u64, whole: &Span, lengths: &[usize
         }
     });
     let cars: Vec<_> = cars.collect();
-    let (ticket, sink, ended) = channel::ticket("list");
     let holders = wired.bulk.holders();
     let parts = Parts::new(ticket, lengths.len() as u32, at as u64, opcode, true, holders);
     let train = Train::new(opcode, whole.clone(), cars, parts, Some(Instant::now() + timeout));
     wired.commands.push(Command::Parts(vec![Tiny::Train(train)])).unwrap();
-    Started {
-        ended,
-        key: OperationKey::new(sink, 0),
+}
+
+/// Looks at a memory in the moment in which an operation ends.
+struct Look(Span, Mutex<Option<usize>>);
+
+impl CompletionSink for Look {
+    fn complete(&self, _: Completion) {
+        *self.1.lock() = Some(self.0.leases());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_learns_of_the_end_of_a_list_finds_its_memory_quiet() {
+    for (opcode, addr) in [
+        (Opcode::Read, 0),
+        (Opcode::Write, 0),
+        (Opcode::Read, 1),
+        (Opcode::Write, 1),
+    ] {
+        let wired = wired(Mode::Native, Behaviour::default(), Behaviour::default());
+        let span = private(800);
+        let look = Arc::new(Look(span.clone(), Mutex::default()));
+        let ticket = Ticket::new(Issuer::local(Arc::clone(&look) as _), 0, "list");
+        // From the region's start all is well, from nowhere all is refused.
+        let addr = if addr == 0 { wired.region.address() } else { 1 };
+        list_for(ticket, &wired, opcode, addr, &span, &[8; 100], LONG);
+        everybody_rests().await;
+        // The test's own, and the looker's.
+        assert_eq!(*look.1.lock(), Some(2), "{opcode:?} at {addr}");
     }
 }
 
