@@ -60,8 +60,9 @@ fn list_for(
 struct Look(Span, Mutex<Option<usize>>);
 
 impl CompletionSink for Look {
-    fn complete(&self, _: Completion) {
+    fn complete(&self, _: Completion) -> bool {
         *self.1.lock() = Some(self.0.leases());
+        false
     }
 }
 
