@@ -11,7 +11,19 @@ const GBPS = figure('gbps', 'GB/s')
 const P50_US = figure('p50_us', 'p50 µs')
 const P99_US = figure('p99_us', 'p99 µs')
 
-const row = (id, title, run, figures, completion = ARRIVED) => ({ id, title, contenders: CONTENDERS, completion, growth: true, run, figures })
+/** What the goals compare; the rest of each curve is left to the full form. */
+const COMPARED = ['peers-1', 'peers-256', 'peers-large-1', 'peers-large-256', 'regions-10', 'regions-100000', `idle-${IDLE_PEERS}`].map((name) => `growth-${name}`)
+
+const row = (id, title, run, figures, completion = ARRIVED) => ({
+  id,
+  title,
+  contenders: CONTENDERS,
+  completion,
+  growth: true,
+  full: !COMPARED.includes(id),
+  run,
+  figures,
+})
 
 /** `scale` as for the other rows. */
 export const growthRows = (scale) => [
