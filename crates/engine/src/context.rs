@@ -1,6 +1,7 @@
 //! What endpoints share, and the links to every address they go to.
 
 use crate::{
+    auth::Security,
     config::Limits,
     error::Error,
     link::{Destination, Link},
@@ -27,7 +28,15 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no thread, no event queue or no entropy.
     pub fn new(limits: Limits) -> Result<Self, Error> {
-        Self::with(threads(limits.io_threads as usize)?, limits)
+        Self::secured(limits, Security::default())
+    }
+
+    /// The same, whose endpoints ask for tokens and show theirs.
+    ///
+    /// # Errors
+    /// As for [`Context::new`].
+    pub fn secured(limits: Limits, security: Security) -> Result<Self, Error> {
+        Self::with(threads(limits.io_threads as usize)?, limits, security)
     }
 
     /// A context on a runtime that the caller keeps running.
@@ -35,12 +44,12 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no entropy.
     pub fn on(runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits)
+        Self::with(vec![runtime], limits, Security::default())
     }
 
-    fn with(threads: Vec<Handle>, limits: Limits) -> Result<Self, Error> {
+    fn with(threads: Vec<Handle>, limits: Limits, security: Security) -> Result<Self, Error> {
         Ok(Self {
-            shared: Arc::new(Shared::new(threads, limits)?),
+            shared: Arc::new(Shared::new(threads, limits, security)?),
             links: Arc::default(),
         })
     }

@@ -67,7 +67,10 @@ impl Endpoint {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
     pub fn new(context: Context) -> Result<Self, Error> {
-        let target = Target::new(Arc::clone(&context.shared().limits))?;
+        let target = Target::secured(
+            Arc::clone(&context.shared().limits),
+            Arc::clone(&context.shared().security),
+        )?;
         context.shared().endpoints.add(Arc::clone(&target.stats));
         Ok(Self {
             holders: Holders::new(Arc::clone(&target)),

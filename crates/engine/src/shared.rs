@@ -1,6 +1,7 @@
 //! What all connections of a context share: I/O threads that are never stopped, and limits.
 
 use crate::{
+    auth::Security,
     config::Limits,
     error::{Error, ErrorKind},
     random::random,
@@ -17,6 +18,7 @@ use tokio::runtime::{Builder, Handle};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
+    pub(crate) security: Arc<Security>,
     threads: Vec<Handle>,
     next_thread: AtomicUsize,
     /// What connections that are no endpoint's alone say they come from.
@@ -26,9 +28,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(threads: Vec<Handle>, limits: Limits) -> Result<Self, Error> {
+    pub(crate) fn new(threads: Vec<Handle>, limits: Limits, security: Security) -> Result<Self, Error> {
         Ok(Self {
             limits: Arc::new(limits),
+            security: Arc::new(security),
             threads,
             next_thread: AtomicUsize::new(0),
             instance: random()?,

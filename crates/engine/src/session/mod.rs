@@ -11,6 +11,7 @@ mod input;
 mod message;
 
 use crate::{
+    auth::{Prefaces, TokenSet},
     events::Parting,
     io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
     mailbox::Mailbox,
@@ -41,6 +42,8 @@ pub(crate) struct Session<T: Transport> {
     from: Arc<str>,
     /// What the peer's preface says it is; the legacy wire has none.
     instance: Option<Instance>,
+    /// The token that it has shown; where none is asked for, as good as all.
+    token: TokenSet,
     /// Why it ends, once that is known.
     parting: Option<Parting>,
     mode: Mode,
@@ -64,6 +67,11 @@ enum Phase {
     /// Of a preface or of a legacy header: not known yet.
     Sniff,
     Preface,
+    /// Of the proof that the peer knows the token which its preface names.
+    Proof {
+        hint: u32,
+        prefaces: Box<Prefaces>,
+    },
     Header,
     /// Of a WRITE's body.
     Store {
@@ -122,6 +130,7 @@ impl<T: Transport> Session<T> {
             admission,
             from,
             instance: None,
+            token: TokenSet::ALL,
             parting: None,
             mode: Mode::Native,
             phase: Phase::Sniff,
@@ -228,7 +237,7 @@ impl<T: Transport> Session<T> {
     fn end_of_stream(&mut self) -> Result<usize, End> {
         self.ended = true;
         match self.phase {
-            Phase::Sniff | Phase::Preface => return Err(End(Parting::Closed)),
+            Phase::Sniff | Phase::Preface | Phase::Proof { .. } => return Err(End(Parting::Closed)),
             Phase::Header | Phase::Closing { .. } => {}
             _ => self.leave_phase(Phase::Header),
         }

@@ -13,5 +13,6 @@ mod redial;
 mod stats;
 mod support;
 mod tcp;
+mod tokens;
 mod unexpected;
 mod wired;
