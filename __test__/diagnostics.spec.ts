@@ -249,6 +249,20 @@ function cells(heading: string): (string | undefined)[] {
   return [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, cell]) => cell)
 }
 
+test('an end is told before whoever waits for the operation goes on', async (t) => {
+  const { target, peer } = await pair(t)
+  target.alloc('x', 8, { access: 'read' })
+  await peer.refresh()
+  await t.context.take(t)
+  await peer.read('x')
+  t.is(t.context.ended.length, 1)
+  await peer.read('x').then(() => t.is(t.context.ended.length, 2))
+  await peer.read('x').waitFor(30)
+  t.is(t.context.ended.length, 3)
+  const error = await peer.read('nowhere').wait().catch((reason: unknown) => reason)
+  t.is(t.context.failed[0]?.error, error as Error)
+})
+
 test('docs/diagnostics.md has the channels and the reasons of a disconnect', (t) => {
   t.deepEqual(cells('Operations').filter((cell) => cell?.startsWith('memlane:')), Object.values(DIAGNOSTICS_CHANNELS))
   t.deepEqual(cells('Events').filter((cell) => DISCONNECT_REASONS.includes(cell as never)), [...DISCONNECT_REASONS])

@@ -229,6 +229,7 @@ test('every limit is taken at the edges of its range, and refused beyond them', 
     maxConnectionsPerSource: true,
     maxOperationBytes: true,
     maxQueuedBytesPerPeer: true,
+    maxInfoBytes: true,
     maxUnexpectedBytes: true,
     maxUnexpectedMessages: true,
     unexpectedTimeoutMs: true,
@@ -241,6 +242,8 @@ test('every limit is taken at the edges of its range, and refused beyond them', 
     drainMs: true,
     sendBufferBytes: true,
     receiveBufferBytes: true,
+    localSendBufferBytes: true,
+    localReceiveBufferBytes: true,
   }
   const root = dirname(require.resolve('memlane/package.json'))
   const { limitTable } = require(join(root, 'native.js')) as { limitTable(): { name: string; default: number; least: number; most: number }[] }

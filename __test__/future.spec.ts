@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import test, { type ExecutionContext } from 'ava'
 import { MemlaneError, type Peer, TcpContext, TcpEndpoint, TransferFuture } from 'memlane'
 import { Child } from './support/child'
@@ -37,6 +38,44 @@ test('a failed future fails for everybody who looks, each time', async (t) => {
   t.is(await t.throwsAsync(read.waitFor(1)), error)
   t.is(thrown(() => read.waitSync()), error)
   t.is(await read.then(undefined, (reason) => reason), error)
+})
+
+test('callbacks run in the order of the calls, where they were asked for, and never before the call has returned', async (t) => {
+  const { target, peer } = await pair(t)
+  target.alloc('x', 3, { access: 'read' })
+  await peer.refresh()
+  const context = new AsyncLocalStorage<number>()
+  const seen: [string, number | undefined][] = []
+  const saw = (what: string) => () => seen.push([what, context.getStore()])
+  const awaiting = async (future: PromiseLike<unknown>) => {
+    await future
+    saw('await')()
+  }
+  const read = peer.read('x')
+  const asked: Promise<unknown>[] = [
+    context.run(1, () => read.then(saw('then'))),
+    context.run(2, () => awaiting(read)),
+    context.run(3, () => read.finally(saw('finally'))),
+  ]
+  // Completes what has ended, in this very stack.
+  read.waitSync()
+  context.run(4, () => asked.push(read.then(saw('late'))))
+  t.deepEqual(seen, [])
+  await Promise.all(asked)
+  t.deepEqual(seen, [['then', 1], ['await', 2], ['finally', 3], ['late', 4]])
+})
+
+test('what a future gives is promises, and it is one', async (t) => {
+  const { target, peer } = await pair(t)
+  target.alloc('x', 3, { access: 'read' })
+  const read = peer.read('x')
+  t.true(read instanceof Promise)
+  t.is(Object.prototype.toString.call(read), '[object TransferFuture]')
+  for (const made of [read.then((bytes) => bytes), read.catch(() => undefined), read.finally(() => undefined)]) {
+    t.is(Object.getPrototypeOf(made), Promise.prototype)
+    t.is((await made)?.byteLength, 3)
+  }
+  t.is((await Promise.race([read, new Promise<never>(() => undefined)])).byteLength, 3)
 })
 
 test('waitFor gives null while the operation goes on, and then its result', async (t) => {
@@ -212,6 +251,8 @@ test('a failure that nobody looks at is silent while its future is held, and an 
   t.like(exit, { code: 0, signal: null }, exit.output)
   t.deepEqual(await child.next(), { held: [] })
   t.deepEqual(await child.next(), { dropped: ['ERR_REGION_NOT_FOUND'] })
+  t.deepEqual(await child.next(), { looked: [] })
+  t.deepEqual(await child.next(), { unhandled: 6 })
   t.deepEqual(await child.next(), { asked: [] })
 })
 

@@ -95,15 +95,18 @@ for (const [what, given, reason] of [...WRONG, ...WRONG_GIVEN]) {
 }
 
 for (const [what, said, reason] of [...WRONG, ['null', 'null', /must be an object/] as const, ['no text', '', /no JSON/] as const]) {
-  test(`a peer that describes itself so fails the connect with ERR_PROTOCOL: ${what}`, async (t) => {
+  test(`a peer that describes itself so fails the connect: ${what}`, async (t) => {
     const listener = await RawListener.start({
       describe: (honestly, socket) => socket.write(Buffer.concat([honestly.subarray(0, 8), description(said)])),
     })
     t.teardown(() => listener.stop())
     const error = await t.throwsAsync(t.context.initiator.connect(listener.url).wait(), { instanceOf: MemlaneError })
-    t.like(error, { code: 'ERR_PROTOCOL', origin: 'remote' })
-    // What is over 1 MiB is refused by its length, before it is anybody's JSON.
-    if (Buffer.byteLength(said) <= LIMIT) t.regex(error?.message ?? '', reason)
+    // What is over maxInfoBytes is refused by its length, before it is anybody's JSON.
+    if (Buffer.byteLength(said) > LIMIT) t.like(error, { code: 'ERR_LIMIT', origin: 'local' })
+    else {
+      t.like(error, { code: 'ERR_PROTOCOL', origin: 'remote' })
+      t.regex(error?.message ?? '', reason)
+    }
     t.true((error?.message.length ?? 0) < 400, 'the message stays a line')
   })
 }

@@ -15,6 +15,7 @@ const REACHED: Record<keyof Limits, [file: string, title: string]> = {
   maxConnectionsPerSource: ['__test__/limits.spec.ts', 'connections beyond maxConnectionsPerSource'],
   maxOperationBytes: ['__test__/limits.spec.ts', 'a message beyond the maxOperationBytes of its peer'],
   maxQueuedBytesPerPeer: ['__test__/queued.spec.ts', '2 GiB of writes to a peer that never reads'],
+  maxInfoBytes: ['__test__/limits.spec.ts', 'an endpoint info beyond the maxInfoBytes of either side'],
   maxUnexpectedBytes: ['__test__/limits.spec.ts', 'messages beyond maxUnexpectedBytes'],
   maxUnexpectedMessages: ['__test__/limits.spec.ts', 'messages beyond maxUnexpectedMessages'],
   unexpectedTimeoutMs: ['__test__/messages.spec.ts', 'a message that nobody receives in time'],
@@ -25,8 +26,10 @@ const REACHED: Record<keyof Limits, [file: string, title: string]> = {
   idleTimeoutMs: ['crates/engine/src/tests/pipe.rs', 'an_idle_lane_goes_before_the_target'],
   drainBytes: ['__test__/hostile-native.spec.ts', 'a refused 64 MiB WRITE whose payload is in flight'],
   drainMs: ['crates/engine/src/tests/pipe.rs', 'a_fence_waits_for_a_running_body_and_cuts_it'],
-  sendBufferBytes: ['crates/engine/src/io/tcp.rs', 'sockets_get_the_buffers_that_the_limits_ask_for'],
-  receiveBufferBytes: ['crates/engine/src/io/tcp.rs', 'sockets_get_the_buffers_that_the_limits_ask_for'],
+  sendBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_socket_to_another_machine_has_other_buffers'],
+  receiveBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_socket_to_another_machine_has_other_buffers'],
+  localSendBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_connection_from_this_machine_is_known'],
+  localReceiveBufferBytes: ['crates/engine/src/io/buffers.rs', 'a_connection_from_this_machine_is_known'],
 }
 
 test('every limit of the table has a test that reaches it', (t) => {
@@ -113,15 +116,31 @@ test('a message beyond the maxOperationBytes of its peer is ERR_LIMIT, which nam
   t.is(await peer.write('x', new Uint8Array(3 << 20)), 3 << 20, 'a longer write goes in pieces')
 })
 
-test('an endpoint info of more than 1 MiB is ERR_LIMIT, which says so', async (t) => {
-  const target = await endpoint(t)
-  const initiator = await endpoint(t)
+test('an endpoint info beyond the maxInfoBytes of either side is ERR_LIMIT, which says whose; within both it is taken', async (t) => {
   const name = (index: number) => `${index}`.padEnd(250, 'x')
-  for (let index = 0; index < 4000; index++) target.alloc(name(index), 1, { access: 'read' })
-  const error = await t.throwsAsync<MemlaneError>(initiator.connect(url(target)).wait())
-  t.like(error, { code: 'ERR_LIMIT', origin: 'remote', operation: 'connect' })
-  t.regex(error?.message ?? '', /endpoint info is longer than 1048576 bytes/)
-  t.is(target.stats().rejected['limit'], 1)
+  const listing = async (maxInfoBytes: number) => {
+    const target = await endpoint(t, { maxInfoBytes })
+    for (let index = 0; index < 4000; index++) target.alloc(name(index), 1, { access: 'read' })
+    return target
+  }
+  const [stingy, generous] = await Promise.all([listing(1 << 20), listing(2 << 20)])
+  const [few, many] = await Promise.all([endpoint(t), endpoint(t, { maxInfoBytes: 2 << 20 })])
+
+  const refused = await t.throwsAsync<MemlaneError>(many.connect(url(stingy)).wait())
+  t.like(refused, { code: 'ERR_LIMIT', origin: 'remote', operation: 'connect' })
+  t.regex(refused?.message ?? '', /endpoint info is longer than its maxInfoBytes/)
+  t.is(stingy.stats().rejected['limit'], 1)
+
+  const own = await t.throwsAsync<MemlaneError>(few.connect(url(generous)).wait())
+  t.like(own, { code: 'ERR_LIMIT', origin: 'local', operation: 'connect' })
+  t.regex(own?.message ?? '', /maxInfoBytes is 1048576: the peer's endpoint info has 1\d{6} bytes/)
+
+  const peer = await many.connect(url(generous))
+  t.is(peer.regions.size, 4000)
+  t.is((await peer.read(name(3999))).byteLength, 1)
+  const info = generous.endpointInfo()
+  t.is((await many.connect(info)).regions.size, 4000)
+  t.throws(() => few.connect(info), { code: 'ERR_PROTOCOL', message: /at most 1048576 bytes/ })
 })
 
 const messageLimits: [keyof Limits & string, object, sizes: number[], kept: number][] = [

@@ -2,6 +2,8 @@
  * What counts as good. A line compares a figure of memlane's with one of others in the same run; where several are named,
  * on either side, it is the best of those that were there. `ratio` is ours divided by theirs.
  */
+import { GROWTH_GOALS } from './growth/rows.mjs'
+import { roadGoals } from './road-rows.mjs'
 import { median } from './stats.mjs'
 
 const LIBRARIES = ['dlslime', 'mooncake', 'nixl', 'ucx']
@@ -25,8 +27,9 @@ const BATCH = { row: 'batch-64B', figure: 'ops', unit: 'operations/s' }
 const BATCHES = { ...BATCH, row: 'batch-64B-8' }
 const BESIDE = { row: 'small-beside-large', figure: 'times_idle', unit: '× its p99 alone', lower: true }
 const DELAY = { row: 'delay-64MiB', figure: 'delay_ms', unit: 'ms p99', lower: true }
-/** A turn has too few of these for a percentile of its own: the worst of all rounds stands for it. */
-const LATE = { row: 'blocked-caller', figure: 'worst_ms', unit: 'ms late at worst', lower: true, pooled: true }
+/** A turn has too few of these for a percentile of its own: it is that of all turns. */
+const LATE = { row: 'blocked-caller', figure: 'late_p99_ms', unit: 'ms late', lower: true, pooled: true }
+const GROWTH = { row: 'memory-1GiB', figure: 'growth_mib', unit: 'MiB grown', lower: true }
 const RESIDENT = { row: 'memory-100', figure: 'rss_mib', unit: 'MiB resident', lower: true }
 
 const goal = (id, measure, against, target, met) => ({ id, ...measure, against, target, met })
@@ -39,6 +42,7 @@ export const GOALS = [
     goal('G2', lanes(op), ['node-net'], `${op} at least 1.5 × node:net`, atLeast(1.5)),
     goal('G2', lanes(op), LIBRARIES, `${op} at least 2 × the best of DLSlime, Mooncake, NIXL and UCX`, atLeast(2)),
   ]),
+  ...roadGoals(goal, atLeast),
   goal('G3', READ_1MIB, ['raw'], 'at most 1.0 × raw', atMost(1)),
   goal('G3', READ_1MIB, PEERS, 'below every peer', below),
   goal('G4', BUSY, ['node-net'], 'at most 10 ms', ({ value }) => value <= 10),
@@ -56,9 +60,11 @@ export const GOALS = [
   goal('G9', processor('read'), ['raw'], 'read at most 0.8 × raw', atMost(0.8)),
   goal('G9', processor('write'), ['raw'], 'write at most 0.8 × raw', atMost(0.8)),
   goal('G10', DELAY, ['node-net'], 'at most 2 ms', ({ value }) => value <= 2),
+  ...GROWTH_GOALS,
   goal('G13', LATE, ['node-net'], 'at most 1 ms p99, every byte in place', ({ value, figures }) => {
     return value <= 1 && figures.there.lowest === 1
   }),
+  goal('memory-1GiB', GROWTH, ['node-net'], 'at most 2 MiB on either side', ({ value }) => value <= 2),
   goal('memory', RESIDENT, ['node-net'], 'at most 124 MiB', ({ value }) => value <= 124),
 ]
 
@@ -83,7 +89,7 @@ export function judge({ id, unit, target, met, ...of }, measured) {
     row: row.id,
     by: ours.name,
     value,
-    unit,
+    unit: mine?.pooled && of.pooled ? `${unit}, ${mine.pooled.what}` : unit,
     against: { name: theirs.name, value: other ? valueOf(other, of) : null },
     absent: theirs.absent,
     unlike: theirs.unlike,
@@ -113,15 +119,16 @@ function names(contenders) {
   return contenders.map(({ name }) => name)
 }
 
-function valueOf({ median: middle, highest }, { pooled = false }) {
-  return pooled ? highest : middle
+function valueOf({ median: middle, pooled }, of) {
+  return of.pooled ? pooled.value : middle
 }
 
 /**
  * The median over rounds of one contender's figure divided by another's of the same round. The two were taken seconds
- * apart, so what drifts on the machine drifts out of their ratio. Rounds of different rows, or of the worst, are no pairs.
+ * apart, so what drifts on the machine drifts out of their ratio. Rounds of different rows, unless those took turns, or all rounds
+ * together, are no pairs.
  */
 function ratioOf(mine, other, of) {
-  if (of.pooled || of.againstRow) return valueOf(mine, of) / valueOf(other, of)
+  if (of.pooled || (of.againstRow && !of.paired)) return valueOf(mine, of) / valueOf(other, of)
   return median(mine.rounds.map((value, round) => value / other.rounds[round]))
 }

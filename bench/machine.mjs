@@ -5,6 +5,7 @@ import os from 'node:os'
 
 export function machine({ text }) {
   return {
+    date: new Date().toISOString().slice(0, 10),
     cpu: os.cpus()[0]?.model.trim() ?? 'unknown processor',
     cores: os.availableParallelism(),
     memory_gib: Math.round(os.totalmem() / 2 ** 30),

@@ -16,8 +16,9 @@ export function show(row, { contenders, placement }, usual) {
 }
 
 function cells({ key, text }, figures) {
-  const { median, lowest, highest } = figures[key]
+  const { median, lowest, highest, pooled } = figures[key]
   if (text !== null) return [text(lowest), '']
+  if (pooled) return [number(pooled.value), `[${pooled.what}]`]
   return [number(median), lowest === highest || Number.isNaN(median) ? '' : `[${number(lowest)} to ${number(highest)}]`]
 }
 
@@ -29,5 +30,5 @@ export function goalLine({ id, row, by, value, unit, against, absent, unlike, ra
   const others = unlike.length === 0 ? '' : `; not compared, as complete otherwise: ${unlike.join(', ')}`
   const verdict = met ? 'met   ' : 'MISSED'
   const compared = `${ours}, ${theirs}, ratio ${number(ratio ?? Number.NaN)}`
-  return `${id.padEnd(7)}${verdict}  ${row.padEnd(18)}  ${compared}; goal: ${target}${missing}${others}`
+  return `${id.padEnd(12)}${verdict}  ${row.padEnd(18)}  ${compared}; goal: ${target}${missing}${others}`
 }

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 
 import { GOAL_IDS, GOALS, judge, rowsOf } from './goals.mjs'
+import { Growth } from './growth/session.mjs'
 import { machine, versions } from './machine.mjs'
 import { goalLine, show } from './report.mjs'
 import { rows } from './rows.mjs'
@@ -42,13 +43,14 @@ else process.exitCode = await main(options)
 async function main({ quick, only, contenders, rounds: wanted, json, goals: strict }) {
   const rounds = wanted === undefined ? (quick ? 5 : 7) : Number(wanted)
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${wanted}`)
-  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders)
+  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders, quick)
 
   const where = placement()
   const about = { machine: machine(where), versions: versions() }
   const session = new Session(where)
+  const growth = new Growth(where)
   const live = liveLine()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted(session, live))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupted([session, growth], live))
 
   const { cpu, cores, kernel, load_average: load } = about.machine
   console.log(`${cpu}, ${cores} cores, ${kernel}, Node ${about.versions.node}`)
@@ -57,15 +59,20 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
   const measured = []
   try {
     await session.prepare(chosen.flatMap((row) => row.contenders), (text) => live.show(text))
-    for (const row of chosen) {
-      const result = await session.measure(row, rounds, (text) => live.show(text))
+    const tell = (row, result) => {
       live.clear()
       measured.push(result)
       console.log(`\n${show(row, result, where.text).join('\n')}`)
     }
+    for (const row of chosen.filter((one) => !one.growth)) {
+      tell(row, await session.measure(row, Math.min(rounds, row.rounds ?? rounds), (text) => live.show(text)))
+    }
+    const growing = chosen.filter((one) => one.growth)
+    const grown = await growth.measure(growing, rounds, (text) => live.show(text))
+    growing.forEach((row, at) => tell(row, grown[at]))
   } finally {
     live.clear()
-    await session.stop()
+    await Promise.all([session.stop(), growth.stop()])
   }
   const goals = lines.map((goal) => judge(goal, measured)).filter((line) => line !== null)
   console.log(`\n${goals.map(goalLine).join('\n')}`)
@@ -75,12 +82,12 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
 }
 
 /** The rows to measure, with those who take part, and the lines of the goals that can be judged by them. */
-function choose(all, only, contenders) {
+function choose(all, only, contenders, quick) {
   const names = listed(only, [...GOAL_IDS, ...ROW_IDS], 'goal or row')
   const bases = listed(contenders, BASES, 'contender')
   const wanted = new Set(names?.flatMap((name) => [name, ...GOALS.filter(({ id }) => id === name).flatMap(rowsOf)]) ?? ROW_IDS)
   const chosen = all
-    .filter(({ id }) => wanted.has(id))
+    .filter(({ id, full = false }) => wanted.has(id) && (names?.includes(id) || !(quick && full)))
     .map((row) => ({ ...row, contenders: row.contenders.filter((id) => bases?.includes(baseOf(id)) ?? true) }))
     .filter((row) => row.contenders.length > 0)
   const there = (goal) => rowsOf(goal).every((row) => chosen.some(({ id }) => id === row))
@@ -107,8 +114,8 @@ function fail(message) {
   process.exit(2)
 }
 
-async function interrupted(session, live) {
+async function interrupted(sessions, live) {
   live.clear()
-  await session.stop()
+  await Promise.all(sessions.map((session) => session.stop()))
   process.exit(130)
 }

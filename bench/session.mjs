@@ -1,6 +1,7 @@
 /** Runs rows: contenders in processes of their own that stay alive and take turns, round by round. */
 import { REGION_BYTES } from './rows.mjs'
 import { overRounds } from './stats.mjs'
+import { openRoad } from './support/road.mjs'
 import { oneCore } from './support/spawn.mjs'
 
 export class Session {
@@ -9,6 +10,8 @@ export class Session {
   #absent = new Map()
   #versions = new Map()
   #stopped = false
+  /** The road that is open: its row's wish for it, and where processes are placed on it, or why there is none. */
+  #road = null
 
   constructor(placement) {
     this.#placement = placement
@@ -36,8 +39,8 @@ export class Session {
 
   /** One row over all rounds; every contender has either `figures` or the reason why it is `absent`. */
   async measure(row, rounds, tell) {
-    const placement = row.oneCore ? oneCore(this.#placement) : this.#placement
-    const turns = await Promise.all(row.contenders.map((id) => this.#turn(row, id)))
+    const { placement, absent } = await this.#placed(row, tell)
+    const turns = await Promise.all(row.contenders.map((id) => this.#turn(row, id, absent)))
     for (let round = 0; round < rounds; round++) {
       // Another one begins each time, because nobody should always find the caches that the same other one left.
       for (let turn = 0; turn < turns.length; turn++) {
@@ -46,7 +49,7 @@ export class Session {
         await this.#takeTurn(row, contender, placement)
       }
     }
-    if (row.oneCore) await this.#endAll(turns.map(({ id }) => keyOf(id, row)))
+    if (row.oneCore || row.apart) await this.#endAll(turns.map(({ id }) => keyOf(id, row)))
     return {
       id: row.id,
       title: row.title,
@@ -60,9 +63,31 @@ export class Session {
   async stop() {
     this.#stopped = true
     await this.#endAll([...this.#running.keys()])
+    await this.#leaveRoad()
   }
 
-  async #turn(row, id) {
+  /** Where the processes of a row are, or why they cannot be there; on a road, those of the next row of the same road as well. */
+  async #placed(row, tell) {
+    if (this.#road !== null && this.#road.rttMs !== row.road?.rttMs) await this.#leaveRoad()
+    if (row.oneCore) return { placement: oneCore(this.#placement) }
+    if (!row.road) return { placement: this.#placement }
+    if (this.#road === null) {
+      tell(`${row.id} · the road`)
+      const road = await openRoad(row.road, this.#placement).catch((error) => ({ absent: oneLine(error) }))
+      this.#road = { ...road, ...row.road }
+    }
+    return this.#road
+  }
+
+  async #leaveRoad() {
+    const road = this.#road
+    this.#road = null
+    if (road === null) return
+    await this.#endAll([...this.#running.keys()].filter((key) => key.endsWith(roadKey(road))))
+    await road.close?.()
+  }
+
+  async #turn(row, id, absent) {
     const [base, variant] = id.split(':')
     const { name, variantName, completion, unchecked = false } = await load(base).catch(() => ({ name: base }))
     return {
@@ -71,7 +96,7 @@ export class Session {
       completion: completion?.[row.run.op],
       unchecked,
       samples: [],
-      absent: this.#absent.get(base) ?? null,
+      absent: this.#absent.get(base) ?? absent ?? null,
     }
   }
 
@@ -81,7 +106,7 @@ export class Session {
     try {
       if (placement === null) throw new Error('processes cannot be placed here')
       if (row.fresh) await this.#end(key)
-      const pair = await this.#pair(key, turn.id, { placement, ...row.fresh })
+      const pair = await this.#pair(key, turn.id, { placement, ...row.apart, ...row.fresh })
       turn.samples.push(await pair.run(row.run))
       pair.pause?.()
       if (row.fresh) await this.#end(key)
@@ -119,7 +144,12 @@ const load = (base) => import(`./contenders/${base}.mjs`)
 
 /** Processes that were placed otherwise, or made for one row, are others. */
 function keyOf(id, row) {
-  return row.oneCore || row.fresh ? `${id} ${row.id}` : id
+  if (row.road) return `${id}${roadKey(row.road)}`
+  return row.oneCore || row.apart || row.fresh ? `${id} ${row.id}` : id
+}
+
+function roadKey({ rttMs }) {
+  return ` over ${rttMs} ms`
 }
 
 function oneLine({ message }) {
@@ -130,9 +160,9 @@ function outcome(row, { id, name, completion, unchecked, samples, absent }) {
   const about = { id, name, ...(completion ? { completion } : {}), ...(unchecked ? { unchecked } : {}) }
   if (absent !== null) return { ...about, absent }
   const figures = {}
-  for (const { key, of } of row.figures) {
+  for (const { key, of, pool } of row.figures) {
     const values = samples.map(of)
-    figures[key] = { ...overRounds(values), rounds: values }
+    figures[key] = { ...overRounds(values), rounds: values, ...(pool ? { pooled: pool(samples) } : {}) }
   }
   return { ...about, figures }
 }

@@ -5,6 +5,11 @@ export function percentile(sorted, quantile) {
   return sorted[Math.min(sorted.length, Math.max(1, rank)) - 1]
 }
 
+/** The same where there are enough samples for some to lie beyond it; else not a number. `sorted` is in rising order. */
+export function honestPercentile(sorted, quantile) {
+  return sorted.length * (1 - quantile) >= 1 - 1e-9 ? percentile(sorted, quantile) : Number.NaN
+}
+
 export function sort(samples) {
   return Float64Array.from(samples).sort()
 }

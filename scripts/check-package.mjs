@@ -9,7 +9,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import process from 'node:process'
 import { root } from './build.mjs'
 
@@ -87,14 +87,14 @@ function pack(folder, destination) {
   return { tarball: join(destination, packed.filename), files: packed.files.map(({ path }) => path).sort() }
 }
 
-const markdownIn = (folder) =>
-  readdirSync(join(root, folder), { recursive: true })
-    .filter((file) => file.endsWith('.md'))
-    .map((file) => `${folder}/${file}`)
+const filesIn = (folder) =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
 
 function checkMainContent(files) {
-  // What the README links to comes with it: who installed the package has the error table at hand.
-  const documents = ['CHANGELOG.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md', ...markdownIn('docs')]
+  // What the README links to comes with it: who installed the package has the error table and the pictures at hand.
+  const documents = ['CHANGELOG.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md', ...filesIn('docs')]
   const fixed = [...documents, ...LICENSES, 'native.d.ts', 'native.js', 'package.json']
   const outside = files.filter((file) => !file.startsWith('dist/'))
   same(outside, fixed.sort(), 'the main package outside dist/')

@@ -2,6 +2,7 @@
  * Makes a clone ready to run: checks the tools, installs the development dependencies, builds what is stale.
  *
  * usage: node scripts/setup.mjs [--tests] [--rust]        --tests: the TypeScript tests too; --rust: the Rust tests too
+ *        node scripts/setup.mjs --tools                   checks Node and Rust alone, for what builds itself by cargo
  *
  * Every npm script that runs the product begins with this, so that one command works in a fresh clone. Needs nothing installed
  * but Node and Rust, prints nothing on standard output, and when nothing is to be done takes a fraction of a second.
@@ -85,6 +86,11 @@ main((flags) => {
   const rustTests = flags.includes('--rust')
   const options = { debug: false, tests: flags.includes('--tests'), force: false }
   checkNode()
+  if (flags.includes('--tools')) {
+    checkRust()
+    checkLinker()
+    return
+  }
   if (!dependenciesInstalled()) installDependencies()
   if (rustTests || needsRust(options)) {
     checkRust()

@@ -3,7 +3,7 @@ import { checkBatchKeys, planOf } from './assignments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError, unsafeMemoryError } from './errors.js'
-import { begin, followed, fulfil, type TransferFuture } from './future.js'
+import { awaitedAsPromise, begin, followed, fulfil, type TransferFuture } from './future.js'
 import { NamedOperation } from './named.js'
 import { native } from './native.js'
 import { Settled } from './operation.js'
@@ -14,6 +14,10 @@ import { READ, WRITE } from './transfer.js'
 
 /** A list of ranges on its way as one operation; its result is the number of bytes of all of them. */
 class ListTransfer extends NamedOperation<number> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #plan: Plan
   readonly #direction: Direction
 

@@ -6,7 +6,7 @@ export const FAILED = 2
 
 /** Records per `drain`, and per turn of the event loop: sockets and timers get their share of a flood. */
 const RECORDS_PER_TURN = 1024
-const FIELDS = 4
+const FIELDS = 3
 
 /** Whoever waits for the one record of an operation. Runs no user code and never throws. */
 export interface Completion {

@@ -23,10 +23,10 @@ export interface Target {
 }
 
 /**
- * The target that a URL, an endpoint info or its JSON says. `wire` overrules what the info says. `exact` wants the endpoint of
- * the info, and not what may have come up at its address since.
+ * The target that a URL, an endpoint info of at most so many bytes, or its JSON says. `wire` overrules what the info says.
+ * `exact` wants the endpoint of the info, and not what may have come up at its address since.
  */
-export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefined, exact = false): Target {
+export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefined, exact = false, most?: () => number): Target {
   const text = target instanceof URL ? target.href : target
   if (typeof text === 'string' && !text.trimStart().startsWith('{')) {
     return { ...parseUrl(text), wire: wire ?? 'native', regions: new Map() }
@@ -34,7 +34,7 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
   if (text === null || (typeof text !== 'object' && typeof text !== 'string') || Array.isArray(text)) {
     throw typeError('target', 'a URL, an endpoint info, its JSON, or { name }', text)
   }
-  const info = checkInfo(text)
+  const info = checkInfo(text, most)
   if (wire === undefined && !info.native && !info.lists) {
     throw valueError('the target has neither memlane nor mr_info, so that nobody knows which wire it speaks: give { wire } or tcp://host:port')
   }

@@ -206,8 +206,8 @@ export class TcpEndpoint extends EndpointEmitter {
    *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire. `{ name }` is whoever announces that
    *   name in the endpoint's directory: waited for, within the one deadline, if nobody does yet or nobody answers behind it.
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
-   *   than 1 MiB, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
-   *   `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than 1 MiB), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`,
+   *   than `maxInfoBytes`, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
+   *   `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than `maxInfoBytes`, there or here), `ERR_TIMEOUT`, `ERR_ABORTED`, `ERR_PEER_CLOSED`,
    *   `ERR_PROTOCOL` or `ERR_CLOSED`, and with `ERR_DIRECTORY` for a name when the directory cannot be asked. `waitSync` of a
    *   connect to a name throws a `TypeError`: the answer needs the event loop.
    */
@@ -218,7 +218,8 @@ export class TcpEndpoint extends EndpointEmitter {
     const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
     const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
     const name = nameOf(target)
-    const checked = name === undefined ? parseTarget(target as PeerInfo, wire) : undefined
+    const mostInfoBytes = (): number => this.stats().limits.maxInfoBytes
+    const checked = name === undefined ? parseTarget(target as PeerInfo, wire, false, mostInfoBytes) : undefined
     this.#lifetime.use()
     if (signal?.aborted === true) {
       return Settled.failed(abortedError('connect', signal.reason), checked === undefined ? { operation: 'connect' } : connecting(checked))

@@ -17,9 +17,9 @@ interface Waiter<T> {
   timer: NodeJS.Timeout
 }
 
-// `new Promise(capture)` instead of a closure per promise.
-let capturedResolve: (value: never) => void
-let capturedReject: (reason: Error) => void
+// One function for all futures instead of a closure each.
+let capturedResolve: ((value: never) => void) | undefined
+let capturedReject: ((reason: Error) => void) | undefined
 function capture(resolve: (value: never) => void, reject: (reason: Error) => void): void {
   capturedResolve = resolve
   capturedReject = reject
@@ -37,8 +37,10 @@ function expected(error: Error): boolean {
 }
 
 function watch(future: object, error: Error): void {
-  // Until its stack was formatted an error holds the receivers of its frames, this very future among them.
+  // Until its stack was formatted an error holds the receivers of its frames, this very future among them. So do the
+  // functions that end it, where it is the last one made.
   void error.stack
+  capturedResolve = capturedReject = undefined
   dropped.register(future, error, future)
 }
 
@@ -79,6 +81,18 @@ class Followers {
   }
 }
 
+/** What few futures have. */
+class Extras<T> {
+  cancelled = false
+  waiters: Set<Waiter<T>> | undefined = undefined
+  followed: Followers | undefined = undefined
+  message: OperationMessage | undefined = undefined
+  /** What `wait` gives, where it is not the future itself. */
+  promise: Promise<T> | undefined = undefined
+}
+
+const ignore = (): undefined => undefined
+
 // What the rest of the library may do to a future and its users may not.
 
 /** Takes a slot for the next operation of `future`, whose start is told first. Issue it before anything else happens. */
@@ -95,6 +109,8 @@ let follow: (future: TransferFuture<unknown>, signal: AbortSignal) => void
 export let cancelled: (future: TransferFuture<unknown>) => boolean
 /** The reason of the signal that gave it up. */
 export let abortReason: (future: TransferFuture<unknown>) => unknown
+/** What `constructor` of a future is, which whoever is about to wait for it asks for first. */
+let look: (future: TransferFuture<unknown>) => unknown
 
 /**
  * The result of an operation that is already on its way.
@@ -104,62 +120,59 @@ export let abortReason: (future: TransferFuture<unknown>) => unknown
  * as long as it is held; once it was dropped unobserved, its failure is reported as one (except `ERR_ABORTED` and
  * `ERR_CLOSED`, which the program asked for itself).
  */
-export abstract class TransferFuture<T> implements Promise<T> {
+export abstract class TransferFuture<T> extends Promise<T> {
+  /** @internal Its `then` makes promises, not futures. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise
+  }
+
   #state = PENDING
   #result: T | Error | undefined = undefined
   #operation = -1
-  #cancelled = false
-  #promise: Promise<T> | undefined = undefined
-  #resolve: ((value: never) => void) | undefined = undefined
-  #reject: ((reason: Error) => void) | undefined = undefined
-  #waiters: Set<Waiter<T>> | undefined = undefined
-  #followed: Followers | undefined = undefined
-  #message: OperationMessage | undefined = undefined
+  /** Whether anybody waited for it before it ended. */
+  #isSeen = false
+  #resolve: ((value: never) => void) | undefined
+  #reject: ((reason: Error) => void) | undefined
+  #extras: Extras<T> | undefined = undefined
 
   /** Operations make theirs. */
   protected constructor() {
     if (new.target === TransferFuture) throw illegalConstructor('TransferFuture', 'an operation')
+    super(capture as never)
+    this.#resolve = capturedResolve
+    this.#reject = capturedReject
   }
 
   /** Awaits the result, as a promise would. */
   // oxlint-disable-next-line no-thenable -- being awaitable is what a future is for
-  then<A = T, B = never>(
+  override then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
-    return this.wait().then(onFulfilled, onRejected)
+    look(this)
+    return super.then(onFulfilled, onRejected)
   }
 
   /** As a promise's `catch`. */
-  catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
-    return this.wait().catch(onRejected)
+  override catch<B = never>(onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return super.catch(onRejected)
   }
 
   /** As a promise's `finally`. */
-  finally(onSettled?: (() => void) | null): Promise<T> {
-    return this.wait().finally(onSettled)
+  override finally(onSettled?: (() => void) | null): Promise<T> {
+    return super.finally(onSettled)
   }
 
   /** What `Object.prototype.toString` calls it. */
-  get [Symbol.toStringTag](): string {
+  override get [Symbol.toStringTag](): string {
     return 'TransferFuture'
   }
 
   /** The result as a promise, the same one at each call. */
   wait(): Promise<T> {
-    if (this.#promise !== undefined) return this.#promise
-    const promise = new Promise<T>(capture as never)
-    if (this.#state === PENDING) {
-      this.#resolve = capturedResolve
-      this.#reject = capturedReject
-    } else if (this.#state === FULFILLED) {
-      capturedResolve(this.#result as never)
-    } else {
-      dropped.unregister(this)
-      capturedReject(this.#result as Error)
-    }
-    this.#promise = promise
-    return promise
+    look(this)
+    if (this.#state !== REJECTED || this.#isSeen) return this
+    return (this.#more().promise ??= Promise.reject(this.#result as Error))
   }
 
   /**
@@ -171,7 +184,7 @@ export abstract class TransferFuture<T> implements Promise<T> {
     const milliseconds = checkSeconds(seconds)
     if (this.#state !== PENDING) return this.wait()
     return new Promise((resolve, reject) => {
-      const waiters = (this.#waiters ??= new Set())
+      const waiters = (this.#more().waiters ??= new Set())
       const timer = setTimeout(() => {
         waiters.delete(waiter)
         resolve(null)
@@ -216,48 +229,69 @@ export abstract class TransferFuture<T> implements Promise<T> {
    * A cancelled read, write or send may already have been applied at the peer. A cancelled receive consumes no message.
    */
   cancel(): void {
-    if (this.#state !== PENDING || this.#cancelled) return
-    this.#cancelled = true
+    if (this.#state !== PENDING || this.#extras?.cancelled === true) return
+    this.#more().cancelled = true
     giveUp(this.#operation)
+  }
+
+  #more(): Extras<T> {
+    return (this.#extras ??= new Extras())
   }
 
   #start(it: Traceable): void {
     const subject = it.about()
-    if (subject !== undefined) this.#message = tellStart(subject)
+    if (subject !== undefined) this.#more().message = tellStart(subject)
   }
 
   #settle(state: number, result: T | Error): void {
     this.#state = state
     this.#result = result
     this.#operation = -1
-    if (this.#followed !== undefined) {
-      this.#followed.delete(this)
-      this.#followed = undefined
+    const extras = this.#extras
+    if (extras === undefined) return this.#release(false)
+    try {
+      // First: subscribers hear of it before whoever waits goes on. One of them can make it throw, who has the message.
+      if (extras.message !== undefined) this.#end(extras, extras.message)
+    } finally {
+      this.#release(this.#tell(extras))
     }
-    const waiters = this.#waiters
-    this.#waiters = undefined
-    let observed = this.#promise !== undefined
-    if (waiters !== undefined) {
-      for (const waiter of waiters) {
-        observed = true
-        clearTimeout(waiter.timer)
-        if (state === FULFILLED) waiter.resolve(result as T)
-        else waiter.reject(result as Error)
+  }
+
+  /** Lets go whoever awaits it. */
+  #release(isWaitedFor: boolean): void {
+    if (this.#state === FULFILLED) {
+      this.#resolve?.(this.#result as never)
+    } else {
+      if (!this.#isSeen) {
+        // Nobody has it as a promise, so that this failure is not one of a promise that nobody handles. Not yet.
+        super.then(undefined, ignore)
+        if (!isWaitedFor && !expected(this.#result as Error)) watch(this, this.#result as Error)
       }
+      this.#reject?.(this.#result as Error)
     }
-    if (this.#promise !== undefined) {
-      if (state === FULFILLED) this.#resolve?.(result as never)
-      else this.#reject?.(result as Error)
-      this.#resolve = undefined
-      this.#reject = undefined
+    this.#resolve = undefined
+    this.#reject = undefined
+  }
+
+  /** Tells those that wait for a time; whether there were any. */
+  #tell(extras: Extras<T>): boolean {
+    extras.followed?.delete(this)
+    extras.followed = undefined
+    const { waiters } = extras
+    if (waiters === undefined) return false
+    extras.waiters = undefined
+    for (const waiter of waiters) {
+      clearTimeout(waiter.timer)
+      if (this.#state === FULFILLED) waiter.resolve(this.#result as T)
+      else waiter.reject(this.#result as Error)
     }
-    if (state === REJECTED && !observed && !expected(result as Error)) watch(this, result as Error)
-    // Last, because a subscriber can make it throw: the message is in its hands.
-    const message = this.#message
-    if (message === undefined) return
-    this.#message = undefined
-    if (state === FULFILLED) tellEnd(message, result)
-    else tellError(message, result as Error)
+    return waiters.size > 0
+  }
+
+  #end(extras: Extras<T>, message: OperationMessage): void {
+    extras.message = undefined
+    if (this.#state === FULFILLED) tellEnd(message, this.#result)
+    else tellError(message, this.#result as Error)
   }
 
   static {
@@ -269,22 +303,51 @@ export abstract class TransferFuture<T> implements Promise<T> {
     }
     withdraw = (future, error) => {
       retract(future.#operation)
-      if (error === undefined || future.#message === undefined) return
-      tellError(future.#message, error as Error)
-      future.#message = undefined
+      const message = future.#extras?.message
+      if (error === undefined || message === undefined) return
+      future.#more().message = undefined
+      tellError(message, error as Error)
     }
     fulfil = (future, value) => future.#settle(FULFILLED, value)
     fail = (future, error) => future.#settle(REJECTED, error)
     follow = (future, signal) => {
-      future.#followed = Followers.of(signal)
-      future.#followed.add(future)
+      const followers = Followers.of(signal)
+      future.#more().followed = followers
+      followers.add(future)
     }
-    cancelled = (future) => future.#cancelled
+    cancelled = (future) => future.#extras?.cancelled === true
     abortReason = (future) => {
-      const signal = future.#followed?.signal
+      const signal = future.#extras?.followed?.signal
       return signal?.aborted === true ? signal.reason : undefined
     }
+    look = (future) => {
+      // A prototype is asked as well, by whoever prints it.
+      if (!(#state in future)) return TransferFuture
+      if (!future.#isSeen) {
+        if (future.#state === REJECTED) {
+          // Its failure was kept from being an unhandled one: whoever comes now gets a promise whose failure is.
+          dropped.unregister(future)
+          return TransferFuture
+        }
+        future.#isSeen = true
+      }
+      return Promise
+    }
   }
+}
+
+/**
+ * Makes instances of a class what `await` waits for itself, as it does for promises whose `constructor` is `Promise`, and not
+ * something with a `then` that it has to make two promises for. To be asked for `constructor` is to be looked at, for there is
+ * no other sign.
+ */
+export function awaitedAsPromise(kind: { prototype: TransferFuture<unknown> }): void {
+  Object.defineProperty(kind.prototype, 'constructor', {
+    get(this: TransferFuture<unknown>) {
+      return look(this)
+    },
+    configurable: true,
+  })
 }
 
 /** `future`, which `signal` cancels when it fires. */

@@ -7,8 +7,8 @@ import { describedTensor } from './tensor.js'
 
 export const ACCESS: readonly Access[] = ['none', 'read', 'write', 'readwrite']
 
-/** Longest endpoint info in bytes of UTF-8, as DESCRIBE limits it. */
-const MAX_INFO_BYTES = 1 << 20
+/** So many bytes of UTF-8 an endpoint info always may have: the least of `maxInfoBytes`, and its default. */
+const LEAST_MAX_BYTES = 1 << 20
 /** The version of the wire that this library speaks. */
 const VERSION = 1
 
@@ -29,9 +29,27 @@ function object(value: unknown, what: string): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-function checkRegion(name: string, value: unknown): RegionInfo {
+/** Whether it is an entry with nothing to complain of and nothing to look into: what most of very many are. */
+function isCommon(value: unknown): value is RegionInfo {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const { addr, length, access, dtype, shape } = value as Record<string, unknown>
+  return (
+    Number.isSafeInteger(addr) &&
+    Number.isSafeInteger(length) &&
+    (addr as number) >= 0 &&
+    (length as number) >= 0 &&
+    (length as number) <= Number.MAX_SAFE_INTEGER - (addr as number) &&
+    (access === undefined || ACCESS.includes(access as Access)) &&
+    dtype === undefined &&
+    shape === undefined
+  )
+}
+
+/** `isOurs` says that nobody else has the value, which is kept then. */
+function checkRegion(name: string, value: unknown, isOurs: boolean): RegionInfo {
   const fault = nameFault(name)
   if (fault !== undefined) throw valueError(`a region name in info.mr_info ${fault}`)
+  if (isCommon(value)) return Object.freeze(isOurs ? value : { ...value })
   const what = `info.mr_info[${shown(name)}]`
   const entry = object(value, what)
   const addr = integer(entry.addr, `${what}.addr`)
@@ -45,11 +63,10 @@ function checkRegion(name: string, value: unknown): RegionInfo {
 }
 
 /** Regions by name, in a Map: `__proto__` is a name like any other. */
-function checkRegions(value: unknown): Map<string, RegionInfo> {
+function checkRegions(value: unknown, isOurs: boolean): Map<string, RegionInfo> {
   const regions = new Map<string, RegionInfo>()
-  for (const [name, entry] of Object.entries(object(value ?? {}, 'info.mr_info'))) {
-    regions.set(name, checkRegion(name, entry))
-  }
+  const listed = object(value ?? {}, 'info.mr_info')
+  for (const name of Object.keys(listed)) regions.set(name, checkRegion(name, listed[name], isOurs))
   return regions
 }
 
@@ -63,12 +80,20 @@ function checkMemlane(value: unknown): Record<string, unknown> | undefined {
   return memlane
 }
 
-function checkSize(bytes: number): void {
-  if (bytes > MAX_INFO_BYTES) throw valueError(`it must be at most ${MAX_INFO_BYTES} bytes of UTF-8; got ${bytes}`)
+/** `most` is asked of infos alone that are longer than most are. */
+function checkSize(bytes: number, most: () => number): void {
+  if (bytes <= LEAST_MAX_BYTES) return
+  const limit = most()
+  if (bytes > limit) throw valueError(`it must be at most ${limit} bytes of UTF-8; got ${bytes}`)
+}
+
+/** Measures an info that came as text. */
+function bounded(text: string, most: () => number): string {
+  checkSize(Buffer.byteLength(text), most)
+  return text
 }
 
 function parse(text: string): unknown {
-  checkSize(text.length > MAX_INFO_BYTES ? text.length : Buffer.byteLength(text))
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -84,14 +109,14 @@ function parse(text: string): unknown {
 }
 
 /** Measures an info that came as an object as its text would be measured. */
-function measured(value: object): object {
+function measured(value: object, most: () => number): object {
   let text: string | undefined
   try {
     text = JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? Number(part) : part)) as string | undefined
   } catch (cause) {
     throw valueError(`it cannot be said in JSON: ${(cause as Error).message.split('\n', 1)[0] ?? ''}`)
   }
-  if (text !== undefined) checkSize(Buffer.byteLength(text))
+  if (text !== undefined) checkSize(Buffer.byteLength(text), most)
   return value
 }
 
@@ -111,15 +136,15 @@ function blamed<T>(about: string, operation: string, peer: string | undefined, c
   }
 }
 
-/** Checks what somebody gave as an endpoint info: an object, or its JSON. */
-export function checkInfo(value: PeerInfo | string): CheckedInfo {
+/** Checks what somebody gave as an endpoint info, an object or its JSON, of at most so many bytes. */
+export function checkInfo(value: PeerInfo | string, most: () => number = () => LEAST_MAX_BYTES): CheckedInfo {
   return blamed('this is no endpoint info', 'connect', undefined, () => {
-    const info = object(typeof value === 'string' ? parse(value) : measured(value), 'info')
+    const info = object(typeof value === 'string' ? parse(bounded(value, most)) : measured(value, most), 'info')
     const memlane = checkMemlane(info.memlane)
     return {
       host: checkHost(info.host, 'info.host'),
       port: integer(info.port, 'info.port', 1, 65_535),
-      regions: checkRegions(info.mr_info),
+      regions: checkRegions(info.mr_info, typeof value === 'string'),
       native: memlane !== undefined,
       lists: info.mr_info !== undefined,
       instance: instanceOf(memlane),
@@ -133,11 +158,11 @@ export function parseInfo(text: string): PeerInfo {
   return JSON.parse(text) as PeerInfo
 }
 
-/** What a peer said about itself: its regions, and which start of an endpoint it is. */
+/** What a peer said about itself, as long as the engine takes it: its regions, and which start of an endpoint it is. */
 export function describedInfo(text: string, peer: string): Pick<CheckedInfo, 'regions' | 'instance'> {
   return blamed(`${peer} described itself wrongly`, 'describe', peer, () => {
     const info = object(parse(text), 'info')
-    return { regions: checkRegions(info.mr_info), instance: instanceOf(checkMemlane(info.memlane)) }
+    return { regions: checkRegions(info.mr_info, true), instance: instanceOf(checkMemlane(info.memlane)) }
   })
 }
 

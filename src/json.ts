@@ -5,12 +5,15 @@ export interface Repeated {
   within: string
 }
 
-/** An object or a list that is open. Names are one string until there are two, so that deep nesting costs little. */
+/** An object or a list that is open. Few names are a list and not a set, since most objects have few, and there may be very many. */
 interface Level {
-  names: Set<string> | string | undefined
+  names: Set<string> | string[] | undefined
   current: string
   readonly list: boolean
 }
+
+/** So many names are compared one by one. */
+const FEW = 8
 
 const QUOTE = 0x22
 const COMMA = 0x2c
@@ -31,10 +34,10 @@ function endOfString(text: string, from: number): number {
 /** Enters `name`; whether the object had it before. */
 function isRepeated(level: Level, name: string): boolean {
   const { names } = level
-  if (names === undefined) level.names = name
-  else if (typeof names === 'string') {
-    if (names === name) return true
-    level.names = new Set([names, name])
+  if (names === undefined) level.names = [name]
+  else if (Array.isArray(names)) {
+    if (names.includes(name)) return true
+    if (names.push(name) > FEW) level.names = new Set(names)
   } else {
     if (names.has(name)) return true
     names.add(name)

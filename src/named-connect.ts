@@ -88,7 +88,8 @@ export class NamedConnect extends TransferFuture<Peer> {
       for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
         const info = await this.#directory.lookup(this.#name, { signal })
         if (!signal.aborted && info !== undefined) await this.#dial(info)
-        if (!signal.aborted) await this.#rest(pause)
+        // Less up to a half: those who wait for one name do not ask for it in step.
+        if (!signal.aborted) await this.#rest(pause * (1 - Math.random() / 2))
       }
     } catch (cause) {
       this.#giveUp(directoryError('connect', this.#name, cause))

@@ -5,6 +5,15 @@ import { native, type Failure } from './native.js'
 import { Operation } from './operation.js'
 import type { Remote } from './remote.js'
 
+/** A peer was asked to describe itself. */
+interface Inquiry {
+  /** When, as `performance.now()` tells it. */
+  readonly since: number
+  /** What the peer had refused before, where it was asked for that. */
+  readonly stale: Failure | undefined
+  isAnswered: boolean
+}
+
 /**
  * An operation on remote regions that it knows by name.
  *
@@ -15,10 +24,8 @@ export abstract class NamedOperation<T> extends Operation<T> {
   protected readonly remote: Remote
   protected timeoutMs: number
   protected readonly operation: 'read' | 'write'
-  #asked = false
-  #asking = false
-  #since = 0
-  #stale: Failure | undefined = undefined
+  /** The one time that the peer was asked. */
+  #inquiry: Inquiry | undefined = undefined
 
   protected constructor(remote: Remote, operation: 'read' | 'write', timeoutMs: number) {
     super()
@@ -43,7 +50,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
   /** Asks the peer to describe itself, if its wire can; `name` is what was missing, in the entry of that index. */
   protected ask(name: string, entry?: number): void {
     if (!this.remote.describes) throw this.notFound(name, entry)
-    this.#ask()
+    this.#ask(undefined)
   }
 
   /** The region that it is about, where it is one. */
@@ -66,23 +73,24 @@ export abstract class NamedOperation<T> extends Operation<T> {
 
   /** Throws for what was refused and cannot be issued again; the next call finds the region, so that is worth it. */
   protected checkRepeatable(): void {
-    if (this.#stale !== undefined && !this.repeatable) throw fromFailure(this.#stale, { retryable: true })
+    const stale = this.#inquiry?.stale
+    if (stale !== undefined && !this.repeatable) throw fromFailure(stale, { retryable: true })
   }
 
   protected override succeeded(op: number, value: number): void {
-    if (this.#asking) this.#answered(op)
-    else this.finished(op, value)
+    const inquiry = this.#inquiry
+    if (inquiry === undefined || inquiry.isAnswered) this.finished(op, value)
+    else this.#answered(op, inquiry)
   }
 
   protected override failed(failure: Failure): void {
-    if (this.#asking) {
+    if (this.#inquiry?.isAnswered === false) {
       fail(this, this.error(failure, { operation: this.operation }))
-    } else if (this.#asked || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
+    } else if (this.#inquiry !== undefined || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
       fail(this, this.error(failure))
     } else {
-      this.#stale = failure
       try {
-        this.#ask()
+        this.#ask(failure)
       } catch {
         // The peer was closed here meanwhile: what it had answered is the better account.
         fail(this, this.error(failure))
@@ -90,21 +98,19 @@ export abstract class NamedOperation<T> extends Operation<T> {
     }
   }
 
-  #ask(): void {
+  #ask(stale: Failure | undefined): void {
     const peer = this.remote.lifetime.use()
-    this.#asked = true
-    this.#asking = true
-    this.#since = performance.now()
+    this.#inquiry = { since: performance.now(), stale, isAnswered: false }
     native.describe(attached(), begin(this), peer, this.timeoutMs)
   }
 
-  #answered(op: number): void {
-    this.#asking = false
+  #answered(op: number, inquiry: Inquiry): void {
+    inquiry.isAnswered = true
     this.remote.adopt(native.detail(attached(), op).text ?? '')
     if (cancelled(this)) throw abortedError(this.operation, abortReason(this))
     if (this.timeoutMs > 0) {
       // One deadline for both round trips.
-      this.timeoutMs = Math.max(1, Math.ceil(this.timeoutMs - (performance.now() - this.#since)))
+      this.timeoutMs = Math.max(1, Math.ceil(this.timeoutMs - (performance.now() - inquiry.since)))
     }
     this.resume()
   }

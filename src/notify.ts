@@ -1,6 +1,6 @@
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
-import { begin, fulfil } from './future.js'
+import { awaitedAsPromise, begin, fulfil } from './future.js'
 import { native } from './native.js'
 import { MemoryRegion, regionHandle } from './region.js'
 import type { Remote } from './remote.js'
@@ -11,6 +11,10 @@ const STAGED = -1
 
 /** A write that the peer is told of by a message, behind it. */
 export class NotifiedWrite extends Transfer<number> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #tag: number
   readonly #region: MemoryRegion | undefined
   readonly #offset: number

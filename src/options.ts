@@ -34,6 +34,13 @@ export interface Limits {
    * `ERR_LIMIT` and is not copied; where nothing waits, one operation of any size is taken. Default 256 MiB; 1 MiB to 1 TiB.
    */
   maxQueuedBytesPerPeer?: Integer
+  /**
+   * Longest endpoint info that a peer is told, or that is taken: from a peer, or by `connect`. One has some 75 bytes a region
+   * beside its name, so that the default is enough for ten thousand regions; with more, raise it on both sides. Looking an
+   * info through takes the event loop some 2.5 ms for 1,000 regions, and a peer that means harm can make it a second for each
+   * MiB. Default 1 MiB; 1 MiB to 256 MiB.
+   */
+  maxInfoBytes?: Integer
   /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
   maxUnexpectedBytes?: Integer
   /** Number of such messages. Default 64; 0 to 1,048,576. */
@@ -54,10 +61,17 @@ export interface Limits {
   drainBytes?: Integer
   /** How long a connection that is being closed reads what is still coming. Default 2,000 ms; 0 to a day. */
   drainMs?: Integer
-  /** Send buffer of every socket; 0 leaves it to the system. Default 512 KiB; 0 to 1 GiB. */
+  /**
+   * Send buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road. Default 0; 0 to
+   * 1 GiB.
+   */
   sendBufferBytes?: Integer
-  /** Receive buffer of every socket; 0 leaves it to the system. Default 1 MiB; 0 to 1 GiB. */
+  /** Receive buffer of such sockets, likewise. Default 0; 0 to 1 GiB. */
   receiveBufferBytes?: Integer
+  /** Send buffer of sockets whose other end is on this machine; 0 is as for other machines. Default 512 KiB; 0 to 1 GiB. */
+  localSendBufferBytes?: Integer
+  /** Receive buffer of such sockets, likewise. Default 1 MiB; 0 to 1 GiB. */
+  localReceiveBufferBytes?: Integer
 }
 
 /**

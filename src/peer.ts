@@ -247,7 +247,7 @@ export class Peer {
    * Names that are new are found without this; it is for those that were replaced by something longer.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_CLOSED`. The future fails with `ERR_TIMEOUT`,
-   *   `ERR_ABORTED`, `ERR_CONNECT`, `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than 1 MiB), `ERR_PEER_CLOSED`,
+   *   `ERR_ABORTED`, `ERR_CONNECT`, `ERR_AUTH`, `ERR_LIMIT` (the peer's info is longer than `maxInfoBytes`, there or here), `ERR_PEER_CLOSED`,
    *   `ERR_PROTOCOL` or `ERR_CLOSED`.
    */
   refresh(options: RefreshOptions = {}): TransferFuture<ReadonlyMap<string, RegionInfo>> {

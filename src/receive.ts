@@ -12,7 +12,7 @@ import {
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError } from './errors.js'
-import { begin, followed, fulfil, type TransferFuture } from './future.js'
+import { awaitedAsPromise, begin, followed, fulfil, type TransferFuture } from './future.js'
 import type { Lifetime } from './lifetime.js'
 import { native } from './native.js'
 import { Operation, Settled } from './operation.js'
@@ -73,6 +73,10 @@ function receiving(bytes: number, tag: number, region: string | undefined): Oper
 
 /** A receive posted with a region: the message goes there straight. */
 class RegionReceive extends Receive {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #target: Uint8Array | undefined
   readonly #region: MemoryRegion
   readonly #offset: number
@@ -108,6 +112,10 @@ class RegionReceive extends Receive {
 
 /** A receive posted with memory of JavaScript: the message waits in the engine's until it is whole. */
 class ViewReceive extends Receive {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #view: Uint8Array
 
   constructor(endpoint: number, view: Uint8Array, tag: number, exactSize: boolean, peers: Peers, from: number) {
@@ -124,6 +132,10 @@ class ViewReceive extends Receive {
 
 /** A receive whose message gets memory of its own, as much as it has bytes. */
 export class OwnedReceive extends Receive {
+  static {
+    awaitedAsPromise(this)
+  }
+
   constructor(endpoint: number, maxBytes: number, tag: number, peers: Peers, from: number) {
     super(endpoint, peers, maxBytes, tag)
     native.recvStaged(attached(), begin(this), endpoint, maxBytes, tag, false, from)

@@ -26,8 +26,8 @@ export interface RedisDirectoryOptions {
   /** What every key begins with. Default `'memlane:'`. */
   prefix?: string
   /**
-   * How long the name of a process that died is still found. An announcement is renewed three times in that. Default 15,000 ms;
-   * 100 ms to a day.
+   * How long the name of a process that died is still found. An announcement is renewed three times in that, or more. Default
+   * 15,000 ms; 100 ms to a day.
    */
   ttlMs?: Integer
   /** How long one command may take. Default 5,000 ms; 1 ms to a day. */

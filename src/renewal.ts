@@ -11,7 +11,15 @@ export interface Keeper {
   troubled?(error: unknown): void
 }
 
-/** An announcement that asks every so often whether it still has its name. It does not hold the process. */
+/** How much sooner than its period a renewal may come, as a part of it. */
+const JITTER = 0.2
+
+/**
+ * An announcement that asks every so often whether it still has its name. It does not hold the process.
+ *
+ * A fleet that starts together, or whose directory held it up, does not ask in step: the first question comes at any time within
+ * the period, and each later one a little before its end.
+ */
 export class Renewal implements Announcement {
   readonly name: string
   readonly lost: Promise<void>
@@ -31,7 +39,7 @@ export class Renewal implements Announcement {
     this.lost = new Promise((resolve) => {
       this.#lose = resolve
     })
-    this.#schedule()
+    this.#schedule(Math.random())
   }
 
   close(): Promise<void> {
@@ -49,11 +57,12 @@ export class Renewal implements Announcement {
     if (!this.#isLost) await this.#keeper.withdraw()
   }
 
-  #schedule(): void {
+  /** The next renewal, after so much of the period. */
+  #schedule(part: number): void {
     if (this.#closing !== undefined || this.#isLost) return
     this.#timer = setTimeout(() => {
       this.#renewing = this.#renew()
-    }, this.#everyMs).unref()
+    }, this.#everyMs * part).unref()
   }
 
   async #renew(): Promise<void> {
@@ -69,7 +78,7 @@ export class Renewal implements Announcement {
       if (!this.#inTrouble) this.#tell(error)
       this.#inTrouble = true
     } finally {
-      this.#schedule()
+      this.#schedule(1 - JITTER * Math.random())
     }
   }
 

@@ -14,7 +14,7 @@ import {
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { abortedError } from './errors.js'
-import { begin, followed, fulfil, type TransferFuture } from './future.js'
+import { awaitedAsPromise, begin, followed, fulfil, type TransferFuture } from './future.js'
 import { native } from './native.js'
 import { Operation, Settled } from './operation.js'
 import type { SendOptions } from './options.js'
@@ -25,6 +25,10 @@ const SEND_OPTIONS = 'tag, sourceOffset, length, timeoutMs, signal'
 
 /** A message under way; its result is the number of bytes sent. */
 class Send extends Operation<number> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #remote: Remote
   readonly #peer: number
   readonly #bytes: number

@@ -2,7 +2,7 @@ import { rangeError } from './arguments.js'
 import { attached, readStaged, transfer } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { unsafeMemoryError } from './errors.js'
-import { begin, fulfil } from './future.js'
+import { awaitedAsPromise, begin, fulfil } from './future.js'
 import { NamedOperation } from './named.js'
 import { native } from './native.js'
 import type { RegionInfo } from './options.js'
@@ -79,6 +79,10 @@ export abstract class Transfer<T> extends NamedOperation<T> {
 
 /** Between a remote region and one of this process: the bytes never pass through JavaScript. */
 export class RegionTransfer extends Transfer<number> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #opcode: number
   readonly #region: MemoryRegion
   readonly #regionOffset: number
@@ -115,6 +119,10 @@ export class RegionTransfer extends Transfer<number> {
 
 /** A read into memory that the engine makes for it and the caller gets. */
 export class PrivateRead extends Transfer<Uint8Array> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   constructor(remote: Remote, name: string, remoteOffset: number, length: number, timeoutMs: number) {
     super(remote, 'read', name, remoteOffset, length, timeoutMs)
   }
@@ -139,6 +147,10 @@ export class PrivateRead extends Transfer<Uint8Array> {
 
 /** A read into memory of JavaScript, which is touched only when the bytes are in. */
 export class ViewRead extends Transfer<number> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   readonly #view: Uint8Array
 
   constructor(
@@ -168,6 +180,10 @@ export class ViewRead extends Transfer<number> {
 
 /** A write of memory of JavaScript, which was copied when the call returned. */
 export class BytesWrite extends Transfer<number> {
+  static {
+    awaitedAsPromise(this)
+  }
+
   #bytes: Uint8Array | undefined
 
   /** @param bytes not kept beyond `issue`; a private copy when the name has to be asked for first */

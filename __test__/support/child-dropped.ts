@@ -1,4 +1,4 @@
-// Futures that fail and that nobody looks at: held, dropped, and dropped after they were given up on purpose.
+// Futures that fail: looked at or not, held or dropped, early or late, or given up on purpose.
 import { TcpEndpoint, type TransferFuture } from 'memlane'
 import { endWithParent } from './child-parent'
 import { url } from './pair'
@@ -31,6 +31,29 @@ async function main(): Promise<void> {
   held.length = 0
   await collecting(() => rejections.length > 0, 10_000)
   process.send?.({ dropped: rejections.splice(0) })
+
+  const look = async () => {
+    const [late, early] = [peer.read('nowhere'), peer.read('nowhere')]
+    // When the second has failed, the first has.
+    // `await` and not a method: that is what most programs do, and it asks a promise nothing.
+    for (const future of [early, late]) {
+      try {
+        await future
+      } catch {
+        // As expected.
+      }
+    }
+  }
+  await look()
+  await collecting(() => false, 200)
+  process.send?.({ looked: rejections.splice(0) })
+
+  const failed = peer.read('nowhere')
+  const early = [peer.read('nowhere').wait(), peer.read('nowhere').then(() => undefined), Promise.resolve(peer.read('nowhere'))]
+  await collecting(() => rejections.length >= early.length, 10_000)
+  const late = [failed.wait(), failed.then(() => undefined), Promise.resolve(failed)]
+  await collecting(() => rejections.length >= early.length + late.length, 10_000)
+  process.send?.({ unhandled: rejections.splice(0).length })
 
   const drop = () => {
     target.recv(new Uint8Array(8)).cancel()

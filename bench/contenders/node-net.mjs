@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 
 import { startPair } from '../support/pair.mjs'
+import { hostOf } from '../support/spawn.mjs'
 
 export const name = 'node:net'
 
@@ -31,7 +32,7 @@ export async function serve({ bytes, memory = Buffer.alloc(bytes) }) {
     socket.on('error', () => socket.destroy())
     new Session(socket, asBuffer(memory))
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, hostOf(null))
   await once(server, 'listening')
   return {
     address: server.address().port,
@@ -140,7 +141,7 @@ class Lane {
     this.#memory = memory
     this.socket = net.connect({
       port,
-      host: '127.0.0.1',
+      host: hostOf(null),
       noDelay: true,
       onread: {
         buffer: () => this.#receiveInto,

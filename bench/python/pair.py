@@ -124,6 +124,7 @@ class InitiatorRole:
             **moved(len(latencies), row["bytes"], now - start),
             "p50_us": percentile(latencies, 0.5),
             "p99_us": percentile(latencies, 0.99),
+            "p999_us": percentile(latencies, 0.999) if len(latencies) >= 1000 else None,
             "max_us": latencies[-1],
         }
 

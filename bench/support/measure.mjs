@@ -1,5 +1,5 @@
 /** The measuring loops, the same for every contender whose initiator is JavaScript. Times are in microseconds. */
-import { percentile, sort } from '../stats.mjs'
+import { honestPercentile, percentile, sort } from '../stats.mjs'
 import { block } from './burst.mjs'
 import { differsAt, MIB } from './pattern.mjs'
 
@@ -74,9 +74,14 @@ export async function beside(link, { bytes, count, seconds, largeBytes }) {
   const start = performance.now()
   const end = start + seconds * 1000
   let writes = 0
+  let writing = 0
   do {
     let running = true
-    const write = link.write(0, largeBytes).finally(() => (running = false))
+    const from = performance.now()
+    const write = link.write(0, largeBytes).finally(() => {
+      running = false
+      writing += performance.now() - from
+    })
     // One that the write's end overtakes was beside it all the same.
     while (running) {
       const begun = performance.now()
@@ -86,7 +91,8 @@ export async function beside(link, { bytes, count, seconds, largeBytes }) {
     await write
     writes++
   } while (latencies.length < count && performance.now() < end)
-  return { ...summary(latencies, (performance.now() - start) / 1000, bytes), writes, idle_p99_us: alone.p99_us }
+  const beside_gbps = (writes * largeBytes) / (writing * 1e6)
+  return { ...summary(latencies, (performance.now() - start) / 1000, bytes), beside_gbps, idle_p99_us: alone.p99_us }
 }
 
 /**
@@ -106,7 +112,7 @@ export async function blockedCaller(link, { bytes, milliseconds, count }) {
     late.push((performance.now() - back) * 1000)
   }
   const sorted = sort(late)
-  return { n: count, late_us: percentile(sorted, 0.5), worst_us: sorted.at(-1), there }
+  return { n: count, late_us: percentile(sorted, 0.5), worst_us: sorted.at(-1), there, latencies: late }
 }
 
 /** What a list of latencies comes to; `seconds` is the time they took together. */
@@ -118,6 +124,7 @@ export function summary(latencies, seconds, bytes) {
     gbps: (latencies.length * bytes) / seconds / 1e9,
     p50_us: percentile(sorted, 0.5),
     p99_us: percentile(sorted, 0.99),
+    p999_us: honestPercentile(sorted, 0.999),
     max_us: sorted.at(-1),
   }
 }

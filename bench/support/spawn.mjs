@@ -32,15 +32,35 @@ export function oneCore({ target }) {
   return target === null ? null : { text: `one core (cpu ${target} for both)`, target, initiator: target }
 }
 
-/** The command that runs `command` on the core `cpu`, all its threads and children included; null is anywhere. */
-export function pinned(command, cpu) {
-  return cpu === null ? command : ['taskset', '--cpu-list', String(cpu), ...command]
+/**
+ * The command that runs `command` at a place, all its threads and children included. A place is a core, or null for anywhere,
+ * or one end of a road: `{ cpu, enter, host }`, where `enter` is what a command there begins with.
+ */
+export function pinned(command, place) {
+  const { cpu, enter = [] } = ofRoad(place) ?? { cpu: place }
+  return [...enter, ...(cpu === null ? [] : ['taskset', '--cpu-list', String(cpu)]), ...command]
 }
 
-/** A Node process with a channel to this one, as a whole on the core `cpu` unless that is null. */
-export function spawnNode(script, cpu) {
-  const [command, ...rest] = pinned([process.execPath, fileURLToPath(script)], cpu)
-  return spawn(command, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], serialization: 'advanced' })
+/** A Node process with a channel to this one, as a whole at the place. */
+export function spawnNode(script, place) {
+  const [command, ...rest] = pinned([process.execPath, fileURLToPath(script)], place)
+  const { host } = ofRoad(place) ?? {}
+  return spawn(command, rest, {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    serialization: 'advanced',
+    env: host === undefined ? process.env : { ...process.env, [HOST_VARIABLE]: host },
+  })
+}
+
+const HOST_VARIABLE = 'MEMLANE_BENCH_HOST'
+
+/** Where targets listen and initiators go: this machine, or the target's end of a road. */
+export function hostOf(place) {
+  return ofRoad(place)?.host ?? process.env[HOST_VARIABLE] ?? '127.0.0.1'
+}
+
+function ofRoad(place) {
+  return typeof place === 'object' ? place : null
 }
 
 /** Resolves when the process has ended; ends it by force if it does not go by itself. */

@@ -3,10 +3,11 @@
 //! One variant, fixed beforehand so that nobody picks the flattering one: system calls of 1 MiB, `MSG_WAITALL`, a send
 //! buffer of 512 KiB and a receive buffer of 1 MiB on both ends, memory touched before the first measurement. A read is
 //! a header of 17 bytes answered by the bytes; a write is header and bytes, acknowledged by one byte once all are in.
-//! Only the size of a system call may be varied, by `--call`, to show what that choice costs.
+//! Two choices may be varied, to show what they cost: the size of a system call by `--call`, and by `--buffers auto` whose the
+//! sizes of the socket buffers are, the kernel's then.
 //!
 //! Both sides stay alive and take commands, so that a runner can take turns between them and other contenders:
-//! the initiator `read SIZE COUNT` and `write SIZE COUNT`, the target `cpu`, both `wipe` and `check` (the first offset whose
+//! the initiator `read SIZE COUNT SPAN` and `write SIZE COUNT SPAN`, which walk over SPAN bytes from the start, the target `cpu`, both `wipe` and `check` (the first offset whose
 //! byte is not the pattern's, or -1); the end of the input ends the process.
 
 use std::alloc::Layout;
@@ -16,10 +17,11 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 static CALL_BYTES: AtomicUsize = AtomicUsize::new(1 << 20);
+static FIXED_BUFFERS: AtomicBool = AtomicBool::new(true);
 const SEND_BUFFER: libc::c_int = 512 << 10;
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 const PAGE_BYTES: usize = 4 << 10;
@@ -30,8 +32,8 @@ const APPLIED: u8 = 0;
 /// A prime period, so that no power of two repeats the pattern: bytes from the wrong place are found.
 const PERIOD: usize = 251;
 
-const USAGE: &str = "memlane-raw target --bytes N [--call N] [--cpu N]
-memlane-raw initiator --bytes N --port N [--call N] [--cpu N] [--connections N]";
+const USAGE: &str = "memlane-raw target --bytes N [--host ADDRESS] [--call N] [--buffers fixed|auto] [--cpu N]
+memlane-raw initiator --bytes N --port N [--host ADDRESS] [--call N] [--buffers fixed|auto] [--cpu N] [--connections N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,8 +43,8 @@ fn main() -> ExitCode {
         }
         let memory = Memory::new(options.bytes)?;
         match options.role.as_str() {
-            "target" => target(memory),
-            "initiator" => initiator(memory, options.port, options.connections),
+            "target" => target(memory, options.host),
+            "initiator" => initiator(memory, (options.host, options.port), options.connections),
             _ => Err(usage()),
         }
     });
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
 struct Options {
     role: String,
     bytes: usize,
+    host: Ipv4Addr,
     port: u16,
     cpu: Option<usize>,
     connections: usize,
@@ -69,6 +72,7 @@ impl Options {
         let mut options = Self {
             role: role.clone(),
             bytes: 0,
+            host: Ipv4Addr::LOCALHOST,
             port: 0,
             cpu: None,
             connections: 1,
@@ -77,8 +81,14 @@ impl Options {
             let [name, value] = pair else { return Err(usage()) };
             match name.as_str() {
                 "--bytes" => options.bytes = number(value)?,
+                "--host" => options.host = number(value)?,
                 "--port" => options.port = number(value)?,
                 "--call" => CALL_BYTES.store(number(value)?, Relaxed),
+                "--buffers" => match value.as_str() {
+                    "fixed" => FIXED_BUFFERS.store(true, Relaxed),
+                    "auto" => FIXED_BUFFERS.store(false, Relaxed),
+                    _ => return Err(usage()),
+                },
                 "--cpu" => options.cpu = Some(number(value)?),
                 "--connections" => options.connections = number(value)?,
                 _ => return Err(usage()),
@@ -261,9 +271,12 @@ fn decode(header: &[u8; HEADER_BYTES]) -> (u8, usize, usize) {
     (header[16], word(8), word(0))
 }
 
-/// The buffers of the fixed variant, on either end, and no waiting for more bytes.
+/// The buffers of the fixed variant, on either end, unless they are the kernel's; and no waiting for more bytes.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    if !FIXED_BUFFERS.load(Relaxed) {
+        return Ok(());
+    }
     for (name, value) in [(libc::SO_SNDBUF, SEND_BUFFER), (libc::SO_RCVBUF, RECEIVE_BUFFER)] {
         let length = size_of_val(&value) as libc::socklen_t;
         let value = (&raw const value).cast();
@@ -273,8 +286,8 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn target(memory: Memory) -> io::Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+fn target(memory: Memory, host: Ipv4Addr) -> io::Result<()> {
+    let listener = TcpListener::bind((host, 0))?;
     say(&format!("{{\"port\":{}}}", listener.local_addr()?.port()))?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -317,8 +330,8 @@ fn expect(there: bool) -> io::Result<()> {
     there.then_some(()).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-fn initiator(memory: Memory, port: u16, connections: usize) -> io::Result<()> {
-    let dial = |_| TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+fn initiator(memory: Memory, target: (Ipv4Addr, u16), connections: usize) -> io::Result<()> {
+    let dial = |_| TcpStream::connect(target);
     let streams: Vec<TcpStream> = (0..connections).map(dial).collect::<io::Result<_>>()?;
     streams.iter().try_for_each(prepare)?;
     say("{\"ready\":true}")?;
@@ -328,21 +341,27 @@ fn initiator(memory: Memory, port: u16, connections: usize) -> io::Result<()> {
             continue;
         }
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [name, size, operations] = words[..] else {
+        let [name, size, operations, span] = words[..] else {
             return Err(usage());
         };
         let opcode = if name == "write" { WRITE } else { READ };
-        let (size, operations) = (number(size)?, number(operations)?);
+        let (size, operations, span) = (number(size)?, number(operations)?, number(span)?);
         let before = processor_time()?;
-        let mut run = run(memory, &streams, opcode, size, operations);
+        let mut run = run(memory, &streams, opcode, size, operations, span);
         let processor = processor_time()?.saturating_sub(before);
         run.latencies.sort_unstable();
         say(&format!(
-            "{{\"op\":\"{name}\",\"size\":{size},\"n\":{operations},\"seconds\":{:.6},\"gbps\":{:.4},\"p50_us\":{:.2},\"p99_us\":{:.2},\"cpu_s\":{:.6}}}",
+            "{{\"op\":\"{name}\",\"size\":{size},\"n\":{operations},\"seconds\":{:.6},\"gbps\":{:.4},\"p50_us\":{:.2},\"p99_us\":{:.2},\"p999_us\":{},\"max_us\":{:.2},\"cpu_s\":{:.6}}}",
             run.total.as_secs_f64(),
             (size * operations) as f64 / run.total.as_secs_f64() / 1e9,
             microseconds(&run.latencies, 0.50),
             microseconds(&run.latencies, 0.99),
+            if operations < 1000 {
+                "null".to_owned()
+            } else {
+                format!("{:.2}", microseconds(&run.latencies, 0.999))
+            },
+            microseconds(&run.latencies, 1.0),
             processor.as_secs_f64(),
         ))?;
     }
@@ -354,19 +373,22 @@ struct Run {
     latencies: Vec<Duration>,
 }
 
-/// Every operation is cut into one equal share per connection and ends with the last of them.
-fn run(memory: Memory, streams: &[TcpStream], opcode: u8, size: usize, operations: usize) -> Run {
+/// Every operation is cut into one equal share per connection and ends with the last of them. Each begins where the one
+/// before it ended, and again at 0 when it would leave the first `span` bytes.
+fn run(memory: Memory, streams: &[TcpStream], opcode: u8, size: usize, operations: usize, span: usize) -> Run {
     let lanes = streams.len();
     let barrier = Barrier::new(lanes);
     let work = |lane: usize| {
-        let start = size * lane / lanes;
-        let part = memory.part(start, size * (lane + 1) / lanes - start);
-        part.and_then(|part| operate(&streams[lane], opcode, start, part, operations, &barrier))
-            .unwrap_or_else(|error| {
-                // The other lanes wait at the barrier for this one and would wait for ever.
-                eprintln!("memlane-raw initiator: {error}");
-                std::process::exit(1);
-            })
+        let (start, end) = (size * lane / lanes, size * (lane + 1) / lanes);
+        let place = |index: usize| {
+            let offset = index % (span / size).max(1) * size + start;
+            memory.part(offset, end - start).map(|part| (offset, part))
+        };
+        operate(&streams[lane], opcode, place, operations, &barrier).unwrap_or_else(|error| {
+            // The other lanes wait at the barrier for this one and would wait for ever.
+            eprintln!("memlane-raw initiator: {error}");
+            std::process::exit(1);
+        })
     };
     std::thread::scope(|scope| {
         for lane in 1..lanes {
@@ -380,8 +402,7 @@ fn run(memory: Memory, streams: &[TcpStream], opcode: u8, size: usize, operation
 fn operate(
     stream: &TcpStream,
     opcode: u8,
-    offset: usize,
-    part: Part,
+    place: impl Fn(usize) -> io::Result<(usize, Part)>,
     operations: usize,
     barrier: &Barrier,
 ) -> io::Result<Run> {
@@ -389,8 +410,9 @@ fn operate(
     let mut latencies = Vec::with_capacity(operations);
     barrier.wait();
     let start = Instant::now();
-    for _ in 0..operations {
+    for index in 0..operations {
         let begun = Instant::now();
+        let (offset, part) = place(index)?;
         let mut header = encode(opcode, offset, part.length);
         if opcode == READ {
             send(socket, Part::of(&mut header))?;

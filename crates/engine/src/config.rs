@@ -63,6 +63,8 @@ limits! {
     max_operation_bytes, "maxOperationBytes", GIB, MIB, 1 << 40;
     /// Bytes of private copies that wait for one peer: of writes and sends of JavaScript's memory.
     max_queued_bytes, "maxQueuedBytesPerPeer", 256 * MIB, MIB, 1 << 40;
+    /// Longest endpoint info that is answered with, or taken: some 75 bytes a region with its name.
+    max_info_bytes, "maxInfoBytes", MIB, MIB, 256 * MIB;
     /// Bytes of messages kept for receives that are not posted yet.
     max_unexpected_bytes, "maxUnexpectedBytes", MIB, 0, GIB;
     /// Number of such messages.
@@ -83,10 +85,14 @@ limits! {
     drain_bytes, "drainBytes", MIB, 0, GIB;
     /// How long a connection that is being closed reads what is still coming.
     drain_time, "drainMs", 2 * SECOND, 0, DAY;
-    /// Send buffer of every socket; 0 leaves it to the system.
-    send_buffer, "sendBufferBytes", 512 * KIB, 0, GIB;
-    /// Receive buffer of every socket; 0 leaves it to the system.
-    receive_buffer, "receiveBufferBytes", MIB, 0, GIB;
+    /// Send buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road.
+    send_buffer, "sendBufferBytes", 0, 0, GIB;
+    /// Receive buffer of such sockets, likewise.
+    receive_buffer, "receiveBufferBytes", 0, 0, GIB;
+    /// Send buffer of sockets whose other end is on this machine; 0 is as to any other.
+    local_send_buffer, "localSendBufferBytes", 512 * KIB, 0, GIB;
+    /// Receive buffer of such sockets, likewise.
+    local_receive_buffer, "localReceiveBufferBytes", MIB, 0, GIB;
 }
 
 fn within(name: &str, value: u64, least: u64, most: u64) -> Result<u64, Error> {

@@ -4,9 +4,11 @@ use crate::{
     auth::Security,
     config::Limits,
     error::Error,
-    link::{Destination, Link},
+    link::Link,
+    network::{Destination, Network, Tcp},
     shared::{Shared, threads},
     stats::context_report,
+    weak::Sweep,
 };
 use parking_lot::Mutex;
 use std::{
@@ -19,7 +21,13 @@ use tokio::runtime::Handle;
 #[derive(Clone, Debug)]
 pub struct Context {
     shared: Arc<Shared>,
-    links: Arc<Mutex<HashMap<Destination, Weak<Link>>>>,
+    links: Arc<Mutex<Links>>,
+}
+
+#[derive(Debug, Default)]
+struct Links {
+    by_destination: HashMap<Destination, Weak<Link>>,
+    sweep: Sweep,
 }
 
 impl Context {
@@ -36,7 +44,7 @@ impl Context {
     /// # Errors
     /// As for [`Context::new`].
     pub fn secured(limits: Limits, security: Security) -> Result<Self, Error> {
-        Self::with(threads(limits.io_threads as usize)?, limits, security)
+        Self::with(threads(limits.io_threads as usize)?, limits, security, Arc::new(Tcp))
     }
 
     /// A context on a runtime that the caller keeps running.
@@ -44,12 +52,26 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no entropy.
     pub fn on(runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits, Security::default())
+        Self::with(vec![runtime], limits, Security::default(), Arc::new(Tcp))
     }
 
-    fn with(threads: Vec<Handle>, limits: Limits, security: Security) -> Result<Self, Error> {
+    /// The same, over a network that is not the system's.
+    ///
+    /// # Errors
+    /// As for [`Context::on`].
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn over(network: Arc<dyn Network>, runtime: Handle, limits: Limits) -> Result<Self, Error> {
+        Self::with(vec![runtime], limits, Security::default(), network)
+    }
+
+    fn with(
+        threads: Vec<Handle>,
+        limits: Limits,
+        security: Security,
+        network: Arc<dyn Network>,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            shared: Arc::new(Shared::new(threads, limits, security)?),
+            shared: Arc::new(Shared::new(threads, limits, security, network)?),
             links: Arc::default(),
         })
     }
@@ -57,7 +79,13 @@ impl Context {
     /// Counters of all its endpoints together, closed ones included, and limits, as JSON.
     pub fn stats(&self) -> String {
         let Shared { limits, endpoints, .. } = &*self.shared;
-        let links: Vec<_> = self.links.lock().values().filter_map(Weak::upgrade).collect();
+        let links: Vec<_> = self
+            .links
+            .lock()
+            .by_destination
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
         let lanes = links.iter().map(|link| link.open_lanes()).sum();
         let open = endpoints.count(|endpoint| !endpoint.is_closed());
         context_report(&endpoints.totals(), lanes, limits, open, self.shared.threads())
@@ -70,12 +98,16 @@ impl Context {
     /// The link to a destination: the one that is there, or a new one.
     pub(crate) fn link(&self, destination: Destination) -> Arc<Link> {
         let mut links = self.links.lock();
-        if let Some(link) = links.get(&destination).and_then(Weak::upgrade) {
+        let Links { by_destination, sweep } = &mut *links;
+        if let Some(link) = by_destination.get(&destination).and_then(Weak::upgrade) {
             return link;
         }
-        links.retain(|_, link| link.strong_count() > 0);
+        sweep.before_one_more(by_destination.len(), || {
+            by_destination.retain(|_, link| link.strong_count() > 0);
+            by_destination.len()
+        });
         let link = Link::new(destination.clone(), &self.shared);
-        links.insert(destination, Arc::downgrade(&link));
+        by_destination.insert(destination, Arc::downgrade(&link));
         link
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     events::{Event, Events},
     fence::{Holders, fence},
     io::{TcpTransport, listen},
-    link::Destination,
+    network::Destination,
     op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
@@ -78,6 +78,11 @@ impl Endpoint {
             context,
             state: Mutex::default(),
         })
+    }
+
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn target(&self) -> &Arc<Target> {
+        &self.target
     }
 
     fn runtime(&self) -> &Handle {
@@ -255,7 +260,7 @@ impl Endpoint {
 
     /// The endpoint info as JSON.
     pub fn info(&self) -> String {
-        self.target.describe().as_ref().to_owned()
+        self.target.info()
     }
 
     /// Counters and limits as JSON; also of an endpoint that is closed.
@@ -353,14 +358,16 @@ fn not_accepting(error: &io::Error) -> Error {
 fn serve(stream: TcpStream, from: SocketAddr, admission: Admission, target: &Arc<Target>, context: &Shared) {
     let (target, name) = (Arc::clone(target), from.to_string().into());
     if context.threads() == 1 {
-        tokio::spawn(Session::new(TcpTransport::new(stream), target, admission, name));
+        let transport = TcpTransport::new(stream, &target.limits);
+        tokio::spawn(Session::new(transport, target, admission, name));
         return;
     }
     // A socket that cannot change its event queue is closed; its peer dials again.
     let Ok(stream) = stream.into_std() else { return };
     context.next_thread().spawn(async move {
         if let Ok(stream) = TcpStream::from_std(stream) {
-            Session::new(TcpTransport::new(stream), target, admission, name).await;
+            let transport = TcpTransport::new(stream, &target.limits);
+            Session::new(transport, target, admission, name).await;
         }
     });
 }

@@ -7,23 +7,21 @@ use crate::{
     peer::Peer,
     region::{Region, Registry},
     target::Target,
+    weak::WeakList,
 };
 use parking_lot::Mutex;
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tracing::warn;
 
 /// What an endpoint has that may hold memory of regions.
 #[derive(Debug)]
 pub(crate) struct Holders {
     pub(crate) target: Arc<Target>,
-    peers: Mutex<Vec<Weak<Peer>>>,
+    peers: Mutex<WeakList<Peer>>,
 }
 
 /// Every endpoint of the process.
-static ALL: Mutex<Vec<Weak<Holders>>> = Mutex::new(Vec::new());
+static ALL: Mutex<WeakList<Holders>> = Mutex::new(WeakList::new());
 
 impl Holders {
     pub(crate) fn new(target: Arc<Target>) -> Arc<Self> {
@@ -31,30 +29,30 @@ impl Holders {
             target,
             peers: Mutex::default(),
         });
-        let mut all = ALL.lock();
-        all.retain(|holders| holders.strong_count() > 0);
-        all.push(Arc::downgrade(&holders));
+        ALL.lock().add(&holders);
         holders
     }
 
     pub(crate) fn add(&self, peer: &Arc<Peer>) {
-        let mut peers = self.peers.lock();
-        peers.retain(|peer| peer.strong_count() > 0);
-        peers.push(Arc::downgrade(peer));
+        self.peers.lock().add(peer);
     }
 
     pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
-        self.peers.lock().iter().filter_map(Weak::upgrade).collect()
+        self.peers.lock().list()
     }
 }
 
 fn everybody() -> Vec<Arc<Holders>> {
-    ALL.lock().iter().filter_map(Weak::upgrade).collect()
+    ALL.lock().list()
 }
 
 /// Resolves when nobody touches the region, which is closed: receives that wait for a message end at once, what is
 /// running may finish while `patience` lasts, then it is cut.
 pub(crate) async fn fence(region: Arc<Region>, patience: Duration) {
+    // Most regions, of which there may be very many: who is not in comes in no more.
+    if region.in_flight() == 0 {
+        return;
+    }
     for holders in everybody() {
         holders.target.receives.revoke();
     }

@@ -7,6 +7,9 @@
 
 pub mod auth;
 mod backoff;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 pub mod config;
 pub mod context;
 pub mod endpoint;
@@ -19,6 +22,7 @@ mod lane;
 mod link;
 pub mod log;
 mod mailbox;
+mod network;
 mod notify;
 pub mod op;
 pub mod peer;
@@ -28,8 +32,12 @@ pub mod region;
 mod roster;
 mod session;
 mod shared;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
 mod stats;
 mod target;
+mod weak;
 
 pub use info::{instance_from, instance_text};
 pub use memlane_wire::{Mode, Status};

@@ -4,51 +4,29 @@
 use crate::{
     backoff::Backoff,
     error::{Error, ErrorKind},
-    io::{TcpTransport, dial},
     lane::{
-        Command, Dialler, Lane, LaneParts,
+        Command, LaneParts,
         bulk::{Bulk, BulkQueue, pieces},
         giving_up::GiveUp,
-        queue::Piece,
+        queue::{Piece, Tiny},
+        train::Train,
     },
     mailbox::Mailbox,
-    op::{Entry, Instance, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
+    network::Destination,
+    op::{Instance, Item, List, Operation, OperationKey, Parts, Remote, Ticket, Waiter},
     random::preface,
     roster::Destined,
     shared::Shared,
     stats::Stats,
 };
-use memlane_wire::{Mode, Opcode};
+use memlane_wire::Opcode;
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
     sync::{Arc, Weak},
     time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
-
-/// Where a link leads and how it is spoken there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Destination {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) mode: Mode,
-    /// The address of ours that connections come from; the system's choice where there is none.
-    pub(crate) from: Option<IpAddr>,
-}
-
-impl Destination {
-    /// `host:port`, with brackets around an IPv6 address.
-    fn name(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
-    }
-}
 
 /// The lanes to one destination.
 #[derive(Debug)]
@@ -118,6 +96,28 @@ impl Link {
         })
     }
 
+    /// One whose small operations go by the lane that takes these commands; it dials nothing.
+    #[cfg(feature = "bench")]
+    pub(crate) fn by_lane(
+        destination: Destination,
+        commands: Arc<Mailbox<Command>>,
+        task: JoinHandle<()>,
+    ) -> Arc<Self> {
+        let open = vec![Some(OpenLane { commands, task })];
+        Arc::new(Self {
+            destined: Destined::to(destination.name().into()),
+            destination,
+            context: Weak::new(),
+            lane_limit: 2,
+            bulk: Arc::default(),
+            backoff: Arc::default(),
+            state: Mutex::new(Lanes {
+                open,
+                ..Lanes::default()
+            }),
+        })
+    }
+
     /// One more peer of this endpoint uses it, until [`Link::leave`].
     pub(crate) fn join(&self, endpoint: Instance) {
         let mut state = self.state.lock();
@@ -150,41 +150,41 @@ impl Link {
         &self,
         ticket: Ticket,
         opcode: Opcode,
-        entries: Vec<Entry>,
+        list: List,
         timeout: Option<Duration>,
         stats: &Arc<Stats>,
     ) -> bool {
-        let requests = |entry: &Entry| {
-            if Bulk::wants(entry.addr, entry.span.len()) {
-                pieces(entry.span.len())
-            } else {
-                1
-            }
+        let requests = |item: &Item| match item {
+            Item::Run(_, cars) => u32::try_from(cars.len()).unwrap_or(u32::MAX),
+            Item::One { addr, span, .. } if Bulk::wants(*addr, span.len()) => pieces(span.len()),
+            Item::One { .. } => 1,
         };
-        let count = entries.iter().map(requests).sum();
-        let total = entries.iter().map(|entry| entry.span.len() as u64).sum();
-        let parts = Parts::new(ticket, count, total, opcode, true, self.bulk.holders());
+        let count = list.items().iter().map(requests).sum();
+        let parts = Parts::new(ticket, count, list.bytes(), opcode, true, self.bulk.holders());
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let (mut small, mut large) = (Vec::with_capacity(entries.len()), Vec::new());
-        for (place, Entry { addr, span }) in entries.into_iter().enumerate() {
-            let (parts, entry) = (Arc::clone(&parts), u32::try_from(place).unwrap_or(u32::MAX));
-            if Bulk::wants(addr, span.len()) {
-                large.push(Bulk::part(opcode, addr, span, parts, entry, deadline));
-            } else {
-                let waiter = Waiter::Part { parts, entry };
-                small.push(Piece {
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        for item in list.into_items() {
+            let parts = Arc::clone(&parts);
+            match item {
+                Item::Run(whole, cars) => {
+                    small.push(Tiny::Train(Train::new(opcode, whole, cars, parts, deadline)));
+                }
+                Item::One { addr, span, entry } if Bulk::wants(addr, span.len()) => {
+                    large.push(Bulk::part(opcode, addr, span, parts, entry, deadline));
+                }
+                Item::One { addr, span, entry } => small.push(Tiny::Piece(Piece {
                     opcode,
                     addr,
                     span: Some(span),
-                    waiter,
+                    waiter: Waiter::Part { parts, entry },
                     deadline,
                     repeated: false,
-                });
+                })),
             }
         }
         let mut dialled = false;
         if !small.is_empty() {
-            dialled |= self.submit_small(Command::Pieces(small), stats);
+            dialled |= self.submit_small(Command::Parts(small), stats);
         }
         if !large.is_empty() {
             dialled |= self.submit_bulk(large, stats);
@@ -267,7 +267,6 @@ impl Link {
         stats: &Arc<Stats>,
     ) -> Result<OpenLane, Error> {
         let context = self.context.upgrade().ok_or_else(|| Error::new(ErrorKind::Closed))?;
-        let limits = Arc::clone(&context.limits);
         let parts = LaneParts {
             commands: Arc::clone(&commands),
             mode: self.destination.mode,
@@ -276,24 +275,13 @@ impl Link {
             bulk: bulk.map(BulkQueue::join),
             turn: self.backoff.turn(),
             backoff: Arc::clone(&self.backoff),
-            limits: Arc::clone(&limits),
+            limits: Arc::clone(&context.limits),
             stats: Arc::clone(stats),
             destined: self.destined.clone(),
         };
         self.bulk.mates().add(&commands);
-        let Destination { host, port, from, .. } = self.destination.clone();
-        let dialler: Dialler<TcpTransport> = Box::new(move || {
-            let (host, limits) = (host.clone(), Arc::clone(&limits));
-            Box::pin(async move {
-                dial(&host, port, from, &limits)
-                    .await
-                    .map_err(|error| Error::io(ErrorKind::Connect, &error))
-            })
-        });
-        // Made inside: its timer belongs to the runtime that it runs on.
-        let task = context
-            .next_thread()
-            .spawn(async move { Lane::new(parts, dialler).await });
+        let network = Arc::clone(&context.network);
+        let task = network.start(parts, self.destination.clone(), context.next_thread());
         Ok(OpenLane { commands, task })
     }
 

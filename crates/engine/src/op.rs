@@ -9,9 +9,14 @@ use memlane_wire::Opcode;
 use std::{sync::Arc, time::Duration};
 
 pub mod channel;
+mod list;
 mod parts;
+mod telling;
 
+pub use list::List;
+pub(crate) use list::{Car, Item, TINY_BYTES};
 pub(crate) use parts::{PartHolders, Parts, Waiter};
+pub(crate) use telling::{FLOOD, Telling};
 
 /// Names an endpoint: random per start, in its prefaces and its endpoint info.
 pub type Instance = [u8; 16];
@@ -55,8 +60,12 @@ pub struct Completion {
 
 /// Where ends are told. Called on an I/O thread, or on the caller's when an operation never started.
 pub trait CompletionSink: Send + Sync + 'static {
-    /// Takes the end of one operation; must neither block nor call back into the engine.
-    fn complete(&self, completion: Completion);
+    /// Takes the end of one operation; must neither block nor call back into the engine. Whether somebody has to be woken for
+    /// it, by [`CompletionSink::wake`].
+    fn complete(&self, completion: Completion) -> bool;
+
+    /// Wakes whoever fetches ends, which may be once for many.
+    fn wake(&self) {}
 }
 
 /// Who issues operations: where their ends are told, and whom they are for.
@@ -95,7 +104,7 @@ impl Issuer {
             remote.count(&error);
             error.at(operation, &remote.name)
         });
-        self.sink.complete(Completion { id, result });
+        telling::tell(&self.sink, Completion { id, result });
     }
 }
 
@@ -243,6 +252,16 @@ impl Remote {
         }
     }
 
+    /// So many bytes were moved for it.
+    pub(crate) fn moved(&self, opcode: Opcode, bytes: u64) {
+        match opcode {
+            Opcode::Read => self.stats.bytes_read.add(bytes),
+            Opcode::Write => self.stats.bytes_written.add(bytes),
+            Opcode::Send => self.stats.bytes_sent.add(bytes),
+            Opcode::Describe | Opcode::Ping => {}
+        }
+    }
+
     /// Whether both are the same peer of the same endpoint.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name)
@@ -298,15 +317,6 @@ pub enum Direction {
     Read,
     /// To the peer.
     Write,
-}
-
-/// One entry of a list: a local range, and the remote one of the same length.
-#[derive(Debug)]
-pub struct Entry {
-    /// Where the remote range begins.
-    pub addr: u64,
-    /// The local range.
-    pub span: Span,
 }
 
 /// A request with its end and its deadline.

@@ -5,7 +5,7 @@ use crate::{
     events::Events,
     link::Link,
     notify::Notify,
-    op::{CompletionSink, Direction, Done, Entry, Instance, Issuer, Operation, OperationKey, Remote, Request, Ticket},
+    op::{CompletionSink, Direction, Done, Instance, Issuer, List, Operation, OperationKey, Remote, Request, Ticket},
     recv::Whom,
     region::{memory::Memory, span::Span},
     stats::{Counted, Stats, peer_report},
@@ -127,17 +127,11 @@ impl Peer {
 
     /// Hands over an operation of several parts: it ends with its last part, with the number of bytes of all of them or
     /// with the error that came first and the place of its entry in the list. Every part is on its way when this returns.
-    pub fn submit_list(
-        &self,
-        mut ticket: Ticket,
-        direction: Direction,
-        entries: Vec<Entry>,
-        timeout: Option<Duration>,
-    ) {
+    pub fn submit_list(&self, mut ticket: Ticket, direction: Direction, list: List, timeout: Option<Duration>) {
         if self.closed.load(Ordering::Acquire) {
             return ticket.complete(Err(Error::new(ErrorKind::Closed)));
         }
-        if entries.is_empty() {
+        if list.is_empty() {
             return ticket.complete(Ok(Done::Bytes(0)));
         }
         let stats = &self.remote.stats;
@@ -147,7 +141,7 @@ impl Peer {
         };
         counter.add(1);
         ticket.begin();
-        if self.link.submit_list(ticket, opcode, entries, timeout, stats) {
+        if self.link.submit_list(ticket, opcode, list, timeout, stats) {
             stats.dialling.add(1);
         }
     }

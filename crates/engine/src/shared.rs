@@ -4,6 +4,7 @@ use crate::{
     auth::Security,
     config::Limits,
     error::{Error, ErrorKind},
+    network::Network,
     random::random,
     stats::{EndpointStats, Ledger},
 };
@@ -19,6 +20,7 @@ use tokio::runtime::{Builder, Handle};
 pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
     pub(crate) security: Arc<Security>,
+    pub(crate) network: Arc<dyn Network>,
     threads: Vec<Handle>,
     next_thread: AtomicUsize,
     /// What connections that are no endpoint's alone say they come from.
@@ -28,10 +30,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(threads: Vec<Handle>, limits: Limits, security: Security) -> Result<Self, Error> {
+    pub(crate) fn new(
+        threads: Vec<Handle>,
+        limits: Limits,
+        security: Security,
+        network: Arc<dyn Network>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             limits: Arc::new(limits),
             security: Arc::new(security),
+            network,
             threads,
             next_thread: AtomicUsize::new(0),
             instance: random()?,

@@ -10,7 +10,7 @@ use crate::{
     mailbox::Mailbox,
     random::{preface, random},
     recv::{Event, Receives},
-    region::Registry,
+    region::{Registry, span::Span},
     roster::Roster,
     stats::EndpointStats,
 };
@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 use std::{
     collections::HashMap,
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -37,8 +38,9 @@ pub(crate) struct Target {
     pub(crate) security: Arc<Security>,
     instance: [u8; 16],
     address: Mutex<Address>,
-    /// The endpoint info, and the generation of the regions that it lists.
-    described: Mutex<Option<(u64, Arc<str>)>>,
+    /// The endpoint info, and the generation of the regions that it lists. Every connection sends it from this memory: peers
+    /// that ask and never read hold no copies.
+    described: Mutex<Option<(u64, Span)>>,
     sessions: Mutex<Sessions>,
     emptied: Notify,
 }
@@ -110,20 +112,28 @@ impl Target {
         Ok(preface)
     }
 
-    /// The endpoint info as JSON; made anew only when the regions or the address have changed, because peers may ask for
-    /// it as often as they like.
-    pub(crate) fn describe(&self) -> Arc<str> {
+    /// The endpoint info as JSON.
+    pub(crate) fn info(&self) -> String {
+        let (host, port) = self.address.lock().told();
+        endpoint_info(&host, port, &self.instance, &self.registry.list())
+    }
+
+    /// The same as peers get it; made anew only when the regions or the address have changed, because peers may ask for it
+    /// as often as they like.
+    ///
+    /// # Errors
+    /// What the system says when it has no memory for it.
+    pub(crate) fn describe(&self) -> io::Result<Span> {
         let generation = self.registry.generation();
         let mut described = self.described.lock();
-        match &*described {
-            Some((made_at, text)) if *made_at == generation => Arc::clone(text),
-            _ => {
-                let (host, port) = self.address.lock().told();
-                let text: Arc<str> = endpoint_info(&host, port, &self.instance, &self.registry.list()).into();
-                *described = Some((generation, Arc::clone(&text)));
-                text
-            }
+        if let Some((made_at, text)) = &*described
+            && *made_at == generation
+        {
+            return Ok(text.clone());
         }
+        let text = Span::copied(self.info().as_bytes())?;
+        *described = Some((generation, text.clone()));
+        Ok(text)
     }
 
     pub(crate) fn set_address(&self, host: String, port: u16) {

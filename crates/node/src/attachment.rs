@@ -1,7 +1,7 @@
 //! What one loaded copy of the JavaScript side owns: handles, staged bytes, and its completion queue.
 
 use crate::{
-    completion::CompletionQueue,
+    completion::{CompletionQueue, RECORD, Rest},
     directory,
     error::{Failure, failure_of},
     handles::Handles,
@@ -14,7 +14,7 @@ use memlane_engine::{
     error::{Error, ErrorKind},
     events::Events,
     instance_text,
-    op::{Completion, CompletionSink, Done, Issuer, OperationKey, Ticket, channel},
+    op::{CompletionSink, Done, Issuer, OperationKey, Ticket, channel},
     peer::Peer,
     region::{Region, memory::Memory, span::Span},
 };
@@ -25,8 +25,6 @@ use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
 
 /// Most ends that one call of `drain` fetches.
 const BATCH: usize = 1024;
-/// Numbers per record: operation, state, value, and one to make it a power of two.
-const FIELDS: usize = 4;
 
 /// Numbers of an order: that there is one, and what it is. See `transfer`.
 const ORDER_FIELDS: usize = 9;
@@ -39,7 +37,7 @@ pub(crate) struct Attachment {
     issuer: Arc<Issuer>,
     records: Arc<Memory>,
     order: Arc<Memory>,
-    drained: Vec<Completion>,
+    rest: Vec<Rest>,
     /// What did not fit into a record, until JavaScript fetches it.
     ended: HashMap<u64, std::result::Result<Done, Error>>,
     pub(crate) staged: HashMap<u64, Arc<Memory>>,
@@ -103,37 +101,18 @@ impl Attachment {
     }
 
     fn drain(&mut self) -> u32 {
-        let mut drained = std::mem::take(&mut self.drained);
-        self.queue.drain(BATCH, &mut drained);
-        let count = drained.len();
-        for (index, completion) in drained.drain(..).enumerate() {
-            let id = Names::number(completion.id);
-            let (state, value) = match completion.result {
-                Ok(Done::Nothing) => (0.0, 0.0),
-                Ok(Done::Bytes(bytes)) => (0.0, bytes as f64),
-                Ok(Done::Message(message)) => {
-                    let bytes = message.bytes as f64;
-                    self.ended.insert(id, Ok(Done::Message(message)));
-                    (1.0, bytes)
-                }
-                Ok(done) => {
-                    self.ended.insert(id, Ok(done));
-                    (1.0, 0.0)
-                }
-                Err(error) => {
-                    self.staged.remove(&id);
-                    self.ended.insert(id, Err(error));
-                    (2.0, 0.0)
-                }
-            };
-            let mut record = [0; FIELDS * 8];
-            for (field, number) in record.chunks_exact_mut(8).zip([id as f64, state, value, 0.0]) {
-                field.copy_from_slice(&number.to_ne_bytes());
-            }
+        let records = &self.records;
+        let store = |drained: &[u8]| {
             // Private memory takes every byte; only a file's can fail.
-            let _ = self.records.copy_in(index * record.len(), &record);
+            let _ = records.copy_in(0, drained);
+        };
+        let count = self.queue.drain(BATCH, store, &mut self.rest);
+        for (number, result) in self.rest.drain(..) {
+            if result.is_err() {
+                self.staged.remove(&number);
+            }
+            self.ended.insert(number, result);
         }
-        self.drained = drained;
         count as u32
     }
 
@@ -171,7 +150,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
     let queue = CompletionQueue::new(wake);
     let sink: Arc<dyn CompletionSink> = Arc::clone(&queue) as _;
     let memory = |len| Memory::private(len).map_err(|error| napi::Error::from_reason(error.to_string()));
-    let (records, order) = (memory(BATCH * FIELDS * 8)?, memory(ORDER_FIELDS * 8)?);
+    let (records, order) = (memory(BATCH * RECORD)?, memory(ORDER_FIELDS * 8)?);
     let views = (external(env, &records)?, external(env, &order)?);
     let attachment = Attachment {
         queue,
@@ -180,7 +159,7 @@ pub fn attach<'env>(env: &'env Env, on_wake: Function<'env, (), ()>) -> Result<A
         names: Names::default(),
         records,
         order,
-        drained: Vec::with_capacity(BATCH),
+        rest: Vec::new(),
         ended: HashMap::new(),
         staged: HashMap::new(),
         endpoints: Handles::new(),
@@ -215,12 +194,11 @@ pub fn drain(attachment: u32) -> u32 {
 /// is for ever.
 #[napi(catch_unwind)]
 pub fn wait_sync(attachment: u32, operation: f64, milliseconds: f64) -> bool {
-    let found = with(attachment, |attachment| {
-        (Arc::clone(&attachment.queue), attachment.names.of(operation))
-    });
-    let Some((queue, name)) = found else { return false };
+    let Some(queue) = with(attachment, |attachment| Arc::clone(&attachment.queue)) else {
+        return false;
+    };
     let patience = Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
-    queue.wait(name, patience)
+    queue.wait(operation as u64, patience)
 }
 
 /// What a successful operation has to tell beyond a number.

@@ -7,7 +7,7 @@ use crate::{
 };
 use memlane_engine::{
     error::{Error, ErrorKind},
-    op::{Direction, Entry, Operation, Request, Ticket},
+    op::{Direction, List, Operation, Request, Ticket},
     peer::Peer,
     region::{memory::Memory, span::Span},
 };
@@ -59,16 +59,23 @@ pub(crate) fn local(
     length: f64,
     is_stored_to: bool,
 ) -> Result<Span, Error> {
+    let memory = local_memory(attachment, region, is_stored_to)?;
+    let range = number(offset).zip(number(length));
+    let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
+    Span::leased(memory, offset, length).ok_or_else(|| Error::new(ErrorKind::Closed))
+}
+
+/// The memory of a region that this side's end of an operation is in, to be stored to or not.
+fn local_memory(attachment: &Attachment, region: f64, is_stored_to: bool) -> Result<&Arc<Memory>, Error> {
     let (region, _) = attachment
         .regions
         .get(region)
         .ok_or_else(|| Error::new(ErrorKind::Closed))?;
-    if is_stored_to && region.memory().as_file().is_some_and(|file| !file.is_writable()) {
+    let memory = region.memory();
+    if is_stored_to && memory.as_file().is_some_and(|file| !file.is_writable()) {
         return Err(Error::new(ErrorKind::Access));
     }
-    let range = number(offset).zip(number(length));
-    let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
-    region.span(offset, length).ok_or_else(|| Error::new(ErrorKind::Closed))
+    Ok(memory)
 }
 
 fn address(value: f64) -> Result<u64, Error> {
@@ -241,31 +248,35 @@ pub fn transfer_list(
             Direction::Read => attachment.staged.get(&(operation as u64)).cloned(),
             Direction::Write => attachment.staged.remove(&(operation as u64)),
         };
-        let entry = |fields: &[f64]| {
+        let entries = entries.values();
+        let mut list = List::for_entries(entries.len() / ENTRY_FIELDS);
+        let gathered = entries.chunks(ENTRY_FIELDS).try_for_each(|fields| {
             let &[region, offset, remote_address, length] = fields else {
                 return Err(Error::new(ErrorKind::Internal));
             };
-            let span = if region < 0.0 {
-                staged(bytes.as_ref(), offset, length)
+            let memory = if region < 0.0 {
+                bytes.as_ref().ok_or_else(|| Error::new(ErrorKind::Closed))?
             } else {
-                local(attachment, region, offset, length, direction == Direction::Read)
+                local_memory(attachment, region, direction == Direction::Read)?
             };
-            Ok(Entry {
-                addr: address(remote_address)?,
-                span: span?,
-            })
-        };
-        let entries: Result<Vec<_>, _> = entries.values().chunks(ENTRY_FIELDS).map(entry).collect();
+            let range = number(offset).zip(number(length));
+            let (offset, length) = range.ok_or_else(|| Error::new(ErrorKind::OutOfRange))?;
+            if list.push(address(remote_address)?, memory, offset, length) {
+                Ok(())
+            } else if region < 0.0 {
+                Err(Error::new(ErrorKind::OutOfRange))
+            } else {
+                Err(Error::new(ErrorKind::Closed))
+            }
+        });
         let Some(connected) = attachment.peers.get(peer) else {
             return attachment
                 .ticket(operation, name)
                 .complete(Err(Error::new(ErrorKind::Closed)));
         };
         let ticket = Ticket::new(Arc::clone(&connected.issuer), attachment.names.begin(operation), name);
-        match entries {
-            Ok(entries) => connected
-                .peer
-                .submit_list(ticket, direction, entries, timeout(timeout_ms)),
+        match gathered {
+            Ok(()) => connected.peer.submit_list(ticket, direction, list, timeout(timeout_ms)),
             Err(error) => ticket.complete(Err(error)),
         }
     });

@@ -2,8 +2,8 @@
 
 use crate::Status;
 
-/// The longest endpoint info a DESCRIBE may answer with, in bytes: 1 MiB.
-pub const DESCRIBE_MAX: u32 = 1 << 20;
+/// The longest endpoint info a DESCRIBE may answer with, in bytes: 256 MiB. Endpoints have lower limits of their own.
+pub const DESCRIBE_MAX: u32 = 1 << 28;
 
 /// The 8 bytes with which a target answers one request in native mode.
 ///

@@ -36,7 +36,7 @@ pub(crate) async fn dial(host: &str, port: u16, from: Option<IpAddr>, limits: &L
     }
     race(addresses, |address| connect(address, from, limits))
         .await
-        .map(TcpTransport::new)
+        .map(|stream| TcpTransport::new(stream, limits))
 }
 
 async fn connect(address: SocketAddr, from: Option<IpAddr>, limits: &Limits) -> io::Result<TcpStream> {

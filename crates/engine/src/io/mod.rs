@@ -1,11 +1,13 @@
 //! Bytes in and out: the transport behind a connection, and the two buffers that every connection has.
 
+mod buffers;
 mod dial;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation", feature = "bench"))]
 pub(crate) mod pipe;
 pub(crate) mod raw;
 mod recv_buffer;
 mod send_queue;
+pub(crate) mod share;
 mod tcp;
 mod timer;
 
@@ -21,12 +23,6 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-
-/// Most bytes of a body that one system call moves: calls of 1 MiB beat smaller ones, and larger ones gain nothing.
-pub(crate) const CALL_BYTES: usize = 1 << 20;
-
-/// Bytes that a connection moves before it lets the others on its thread have a turn.
-pub(crate) const TURN_BYTES: usize = 2 << 20;
 
 /// A connection on which nothing has moved for so long gives its buffers back.
 const AT_REST: Duration = Duration::from_secs(1);

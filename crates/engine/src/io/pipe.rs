@@ -1,4 +1,5 @@
-//! A transport in memory for tests: it delivers in pieces of the test's choosing and cuts where the test says.
+//! A transport in memory for tests, simulations and micro benchmarks: it delivers in pieces, and as late, as they choose, and cuts
+//! where they say.
 
 use super::{
     Transport,
@@ -8,9 +9,12 @@ use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     io,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How one direction of a pipe behaves.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +25,8 @@ pub(crate) struct Behaviour {
     pub(crate) room: usize,
     /// The stream ends, for both sides, when so many bytes have passed.
     pub(crate) cut_after: Option<u64>,
+    /// How long a byte is on its way; tokio's clock goes by whole milliseconds.
+    pub(crate) delay: Duration,
 }
 
 impl Default for Behaviour {
@@ -29,6 +35,7 @@ impl Default for Behaviour {
             step: usize::MAX,
             room: 256 << 10,
             cut_after: None,
+            delay: Duration::ZERO,
         }
     }
 }
@@ -37,12 +44,53 @@ impl Default for Behaviour {
 struct Direction {
     bytes: VecDeque<u8>,
     passed: u64,
+    /// Where the bytes end that may be read already.
+    arrived: u64,
+    /// When more may be, and where those end.
+    due: VecDeque<(Instant, u64)>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    taken: u64,
+    /// So much later than by its behaviour, from now on.
+    late: Duration,
     ended: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
 impl Direction {
+    fn sent(&mut self, count: u64, delay: Duration) {
+        self.passed += count;
+        let delay = delay + self.late;
+        if delay.is_zero() {
+            self.arrived = self.passed;
+        } else {
+            self.due.push_back((Instant::now() + delay, self.passed));
+        }
+    }
+
+    /// Bytes that have arrived; the reader is woken when there are more.
+    fn arrived(&mut self, cx: &mut Context<'_>) -> usize {
+        while let Some(&(at, end)) = self.due.front() {
+            if at > Instant::now() {
+                break;
+            }
+            self.arrived = end;
+            self.due.pop_front();
+        }
+        let count = self.arrived - self.taken;
+        if count == 0 {
+            self.reader = Some(cx.waker().clone());
+            if let Some(&(at, _)) = self.due.front() {
+                let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(at)));
+                alarm.as_mut().reset(at);
+                if alarm.as_mut().poll(cx).is_ready() {
+                    cx.waker().wake_by_ref();
+                }
+            }
+        }
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
     fn wake(&mut self) {
         for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
             waker.wake();
@@ -85,14 +133,24 @@ impl Transport for Pipe {
             direction.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        let arrived = direction.arrived(cx).min(self.behaviour.step);
+        if arrived == 0 {
+            return Poll::Pending;
+        }
         let mut total = 0;
         for segment in segments {
-            let most = segment
-                .len()
-                .min(self.behaviour.step - total)
-                .min(direction.bytes.len());
-            let bytes: Vec<u8> = direction.bytes.drain(..most).collect();
-            total += segment.fill(&bytes);
+            let most = segment.len().min(arrived - total);
+            let (first, second) = direction.bytes.as_slices();
+            let first = &first[..most.min(first.len())];
+            segment.fill(0, first);
+            segment.fill(first.len(), &second[..most - first.len()]);
+            direction.bytes.drain(..most);
+            total += most;
+        }
+        direction.taken += total as u64;
+        if direction.bytes.is_empty() {
+            // A socket at rest holds nothing either.
+            (direction.bytes, direction.due) = Default::default();
         }
         direction.wake();
         Poll::Ready(Ok(total))
@@ -124,7 +182,7 @@ impl Transport for Pipe {
             total += bytes.len();
             direction.bytes.extend(bytes);
         }
-        direction.passed += total as u64;
+        direction.sent(total as u64, self.behaviour.delay);
         direction.wake();
         Poll::Ready(Ok(total))
     }
@@ -141,6 +199,35 @@ impl Pipe {
     pub(crate) fn end(&self) {
         for direction in [&self.incoming, &self.outgoing] {
             let mut direction = direction.lock();
+            direction.ended = true;
+            direction.wake();
+        }
+    }
+}
+
+/// What a pipe is made slower or ended by from outside.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) struct Grip([std::sync::Weak<Mutex<Direction>>; 2]);
+
+#[cfg(any(test, feature = "simulation"))]
+impl Grip {
+    pub(crate) fn of(pipe: &Pipe) -> Self {
+        Self([Arc::downgrade(&pipe.incoming), Arc::downgrade(&pipe.outgoing)])
+    }
+
+    /// What this end sends comes so much later from now on.
+    pub(crate) fn slow_down(&self, late: Duration) {
+        if let Some(outgoing) = self.0[1].upgrade() {
+            outgoing.lock().late = late;
+        }
+    }
+
+    /// Ends the pipe as a crash does: what is on its way is lost.
+    pub(crate) fn cut(&self) {
+        for direction in self.0.iter().filter_map(std::sync::Weak::upgrade) {
+            let mut direction = direction.lock();
+            direction.bytes.clear();
+            direction.due.clear();
             direction.ended = true;
             direction.wake();
         }

@@ -37,13 +37,13 @@ impl<'a> RecvSegment<'a> {
         self.0.iov_len
     }
 
-    /// Stores as much of `bytes` as fits; says how much. For transports that are no socket.
-    #[cfg(test)]
-    pub(crate) fn fill(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(self.0.iov_len);
-        // SAFETY: the segment borrows iov_len writable bytes, count is at most that, and `bytes` is a slice apart from it.
-        unsafe { libc::memcpy(self.0.iov_base, bytes.as_ptr().cast(), count) };
-        count
+    /// Stores at `at` as much of `bytes` as fits there. For transports that are no socket.
+    #[cfg(any(test, feature = "simulation", feature = "bench"))]
+    pub(crate) fn fill(&mut self, at: usize, bytes: &[u8]) {
+        let at = at.min(self.0.iov_len);
+        let count = bytes.len().min(self.0.iov_len - at);
+        // SAFETY: the segment borrows iov_len writable bytes, at + count is at most that, and `bytes` is a slice apart from it.
+        unsafe { libc::memcpy(self.0.iov_base.byte_add(at), bytes.as_ptr().cast(), count) };
     }
 }
 
@@ -71,7 +71,7 @@ impl<'a> SendSegment<'a> {
     }
 
     /// A copy of at most `most` bytes. For transports that are no socket.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation", feature = "bench"))]
     pub(crate) fn copied(&self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most.min(self.0.iov_len)];
         // SAFETY: the segment borrows iov_len readable bytes and `bytes` is no longer than that.
@@ -126,6 +126,20 @@ pub(crate) fn leave_port_to_connect(socket: RawFd) {
     set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
     #[cfg(not(target_os = "linux"))]
     let _ = socket;
+}
+
+/// Sizes of the socket's buffers; 0 leaves one as it is. The system may grant less, and says so to nobody.
+pub(crate) fn set_buffers(socket: RawFd, send: u64, receive: u64) {
+    for (option, size) in [(libc::SO_SNDBUF, send), (libc::SO_RCVBUF, receive)] {
+        if size > 0 {
+            set(
+                socket,
+                libc::SOL_SOCKET,
+                option,
+                libc::c_int::try_from(size).unwrap_or(libc::c_int::MAX),
+            );
+        }
+    }
 }
 
 fn set(socket: RawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) {

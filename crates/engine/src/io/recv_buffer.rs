@@ -1,6 +1,6 @@
 //! What has been received and not been looked at yet: headers and small bodies, many per system call.
 
-use super::{CALL_BYTES, Transport, raw::RecvSegment};
+use super::{Transport, raw::RecvSegment, share};
 use crate::region::span::Span;
 use std::{
     io,
@@ -16,6 +16,8 @@ pub(crate) struct RecvBuffer {
     storage: Vec<u8>,
     start: usize,
     end: usize,
+    /// Whether the last call filled it, so that more would have come into a larger one.
+    filled: bool,
 }
 
 impl RecvBuffer {
@@ -32,6 +34,13 @@ impl RecvBuffer {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
+    }
+
+    /// Consumes bytes of a body that has so many. What is longer than the buffer can be is received straight into its place:
+    /// that its beginning filled the buffer is no reason for a larger one.
+    pub(crate) fn consume_body(&mut self, count: usize, length: u64) {
+        self.consume(count);
+        self.filled &= length < MOST as u64;
     }
 
     /// Whether it holds memory that a connection at rest has no use for.
@@ -66,7 +75,7 @@ impl RecvBuffer {
     ) -> Poll<io::Result<Option<usize>>> {
         debug_assert_eq!(self.len(), 0, "buffered bytes come before those of the socket");
         let rest = span.len().saturating_sub(at);
-        let body = RecvSegment::span(span, at, CALL_BYTES);
+        let body = RecvSegment::span(span, at, share::take_call());
         let wanted = body.len();
         if rest > wanted {
             let count = ready!(recv_over(span, io, cx, &mut [body]))?;
@@ -82,14 +91,14 @@ impl RecvBuffer {
 
     fn received(&mut self, count: usize, room: usize) {
         self.end += count;
-        if count == room && self.storage.len() < MOST {
-            self.storage.resize((self.storage.len() * 2).clamp(LEAST, MOST), 0);
-        }
+        self.filled = count == room;
     }
 
     fn make_room(&mut self) {
         if self.storage.is_empty() {
             self.storage.resize(LEAST, 0);
+        } else if std::mem::take(&mut self.filled) && self.storage.len() < MOST {
+            self.storage.resize(self.storage.len() * 2, 0);
         }
         if self.start > 0 && self.storage.len() - self.end < self.storage.len() / 2 {
             self.storage.copy_within(self.start..self.end, 0);
@@ -125,6 +134,7 @@ mod tests {
             storage: vec![1; 64],
             start: 17,
             end: 33,
+            filled: false,
         };
         buffer.consume(usize::MAX);
         assert!(buffer.bytes().is_empty());
@@ -132,8 +142,25 @@ mod tests {
             storage: vec![1; 64],
             start: 17,
             end: 33,
+            filled: false,
         };
         buffer.consume(15);
         assert_eq!(buffer.bytes(), [1]);
+    }
+
+    #[test]
+    fn a_buffer_grows_for_many_frames_and_not_for_the_beginning_of_a_long_body() {
+        let after = |length: u64| {
+            let mut buffer = RecvBuffer::default();
+            for _ in 0..20 {
+                buffer.make_room();
+                let room = buffer.storage.len() - buffer.end;
+                buffer.received(room, room);
+                buffer.consume_body(room, length);
+            }
+            buffer.storage.len()
+        };
+        assert_eq!(after(64), MOST);
+        assert_eq!(after(MOST as u64), LEAST);
     }
 }

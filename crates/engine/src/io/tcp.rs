@@ -1,7 +1,7 @@
 //! TCP: a socket as a transport, and listening.
 
 use super::{
-    Transport,
+    Transport, buffers,
     raw::{self, RecvSegment, SendSegment},
 };
 use crate::config::Limits;
@@ -16,17 +16,25 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, lookup_host},
 };
 
-const BACKLOG: u32 = 1024;
+/// As many as the system allows (`net.core.somaxconn`): when a fleet comes back at once, a connection that finds no room is
+/// dialled again by the kernel, and only after a second.
+const BACKLOG: u32 = 65_535;
 
 /// A connected socket.
 pub(crate) struct TcpTransport(TcpStream);
 
 impl TcpTransport {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream, limits: &Limits) -> Self {
+        buffers::settle(&stream, limits);
         // Headers and answers are gathered already; waiting for more would cost 40 ms. A refusal costs only that.
         let _ = stream.set_nodelay(true);
         raw::keep_alive(stream.as_raw_fd());
         Self(stream)
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.0
     }
 }
 
@@ -114,13 +122,7 @@ pub(super) fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSoc
     } else {
         TcpSocket::new_v6()
     }?;
-    // Before connect and listen, or the window cannot scale to it. The system may grant less.
-    if let Ok(size @ 1..) = u32::try_from(limits.send_buffer) {
-        socket.set_send_buffer_size(size)?;
-    }
-    if let Ok(size @ 1..) = u32::try_from(limits.receive_buffer) {
-        socket.set_recv_buffer_size(size)?;
-    }
+    buffers::prepare(&socket, address, limits);
     Ok(socket)
 }
 
@@ -140,30 +142,4 @@ pub(crate) async fn listen(host: &str, port: u16, limits: &Limits) -> io::Result
         }
     }
     Err(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sockets_get_the_buffers_that_the_limits_ask_for() {
-        let address = "127.0.0.1:0".parse().unwrap();
-        for (send, receive) in [(64 << 10, 32 << 10), (16 << 10, 96 << 10)] {
-            let limits = Limits {
-                send_buffer: send,
-                receive_buffer: receive,
-                ..Limits::default()
-            };
-            let socket = socket(&address, &limits).unwrap();
-            // Below what any system refuses; Linux doubles what it is asked for.
-            let sent = u64::from(socket.send_buffer_size().unwrap());
-            let received = u64::from(socket.recv_buffer_size().unwrap());
-            assert!(sent == send || sent == 2 * send, "{sent} of {send}");
-            assert!(
-                received == receive || received == 2 * receive,
-                "{received} of {receive}"
-            );
-        }
-    }
 }

@@ -164,6 +164,13 @@ impl BulkQueue {
             .sum()
     }
 
+    /// Whether a lane that has so much on the wire may have still more: not before the others have had their share of what
+    /// is left, because on a long road one window could hold all of it.
+    pub(super) fn has_share_for(&self, outstanding: u64) -> bool {
+        let others = self.state.lock().lanes.saturating_sub(1) as u64;
+        others == 0 || outstanding.div_ceil(PIECE_BYTES as u64) * others < self.pieces_left()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.state.lock().queue.is_empty()
     }

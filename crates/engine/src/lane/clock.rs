@@ -62,7 +62,7 @@ impl<T: Transport> Lane<T> {
                     self.take_commands()
                 }
             }
-            _ if self.inflight.only_sends() && self.tx.pending() == 0 && self.inflight.len() > 0 => {
+            _ if self.inflight.only_sends() && self.tx.pending() == 0 && !self.inflight.is_empty() => {
                 // A message's answer may take as long as its receive; its own deadline is the one that counts.
                 self.moved = now;
                 Ok(())
@@ -75,11 +75,9 @@ impl<T: Transport> Lane<T> {
     }
 
     fn earliest_deadline(&mut self) -> Option<Instant> {
-        let on_the_wire = self.inflight.iter_mut().chain(self.incoming.slot_mut());
-        let waiting = on_the_wire
-            .filter(|slot| slot.waiter.is_some())
-            .filter_map(|slot| slot.deadline)
-            .min();
+        let incoming = self.incoming.slot_mut().filter(|slot| slot.waiter.is_some());
+        let incoming = incoming.and_then(|slot| slot.deadline);
+        let waiting = self.inflight.earliest_deadline();
         let leaving = self
             .departures
             .iter()
@@ -87,7 +85,7 @@ impl<T: Transport> Lane<T> {
             .filter_map(|one| one.deadline)
             .min();
         let bulk = self.bulk.as_ref().and_then(|bulk| bulk.queue().earliest_deadline());
-        [waiting, leaving, bulk, self.queue.earliest_deadline()]
+        [waiting, incoming, leaving, bulk, self.queue.earliest_deadline()]
             .into_iter()
             .flatten()
             .min()

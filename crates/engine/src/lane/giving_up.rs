@@ -73,6 +73,8 @@ impl<T: Transport> Lane<T> {
             .filter(|_| held.is_some());
         let mut half_sent = false;
         let mut leaving = None;
+        self.inflight
+            .break_up(|train| wanted.takes(&train.waiter(), train.deadline(), train.into()));
         let outstanding = self.inflight.iter_mut().chain(self.incoming.slot_mut());
         for slot in outstanding {
             if slot
@@ -187,11 +189,7 @@ impl<T: Transport> Lane<T> {
         for command in unread.into_iter().chain(self.taken.drain(..)) {
             match command {
                 Command::Submit(operation) => operation.ticket.complete(Err(error.clone())),
-                Command::Pieces(pieces) => {
-                    pieces
-                        .into_iter()
-                        .for_each(|piece| piece.waiter.end(Err(error.clone())));
-                }
+                Command::Parts(parts) => parts.into_iter().for_each(|part| part.fail(error.clone())),
                 _ => {}
             }
         }

@@ -1,7 +1,10 @@
 //! Requests whose answer is outstanding: from a sequence to whoever waits, each exactly once. No I/O.
 
-use super::queue::TINY_BYTES;
-use crate::{op::Waiter, region::span::Span};
+use super::train::Departed;
+use crate::{
+    op::{TINY_BYTES, Waiter},
+    region::span::Span,
+};
 use memlane_wire::Opcode;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::time::Instant;
@@ -50,13 +53,21 @@ impl Violation {
     }
 }
 
+/// What waits for its turn to be answered.
+#[derive(Debug)]
+enum Ordered {
+    One(Slot),
+    /// Never of none.
+    Train(Departed),
+}
+
 /// First in, first out; SENDs alone may be answered out of turn, and so lie apart: what is answered behind one that nobody
 /// receives leaves nothing behind.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     /// Of the next request.
     sequence: u32,
-    ordered: VecDeque<Slot>,
+    ordered: VecDeque<Ordered>,
     sends: BTreeMap<u32, Slot>,
     window_bytes: u64,
 }
@@ -69,8 +80,14 @@ impl InFlight {
             self.sends.insert(slot.sequence, slot);
         } else {
             self.window_bytes += slot.window_bytes();
-            self.ordered.push_back(slot);
+            self.ordered.push_back(Ordered::One(slot));
         }
+    }
+
+    pub(crate) fn push_train(&mut self, mut train: Departed) {
+        train.sequence = self.sequence;
+        self.sequence = self.sequence.wrapping_add(train.len() as u32);
+        self.ordered.push_back(Ordered::Train(train));
     }
 
     /// Whether the next sequence, after 2^32 of them, is still that of a message: nothing may be sent until it is answered.
@@ -78,9 +95,23 @@ impl InFlight {
         !self.sends.is_empty() && self.sends.contains_key(&self.sequence)
     }
 
-    /// Requests that are not answered.
+    /// How many of the next sequences, up to `most`, are nobody's.
+    pub(crate) fn free(&self, most: u32) -> usize {
+        if self.sends.is_empty() {
+            return most as usize;
+        }
+        let is_free = |offset: &u32| !self.sends.contains_key(&self.sequence.wrapping_add(*offset));
+        (0..most).take_while(is_free).count()
+    }
+
+    /// How many operations, or entries of lists, are not answered; those that travel together count as one.
     pub(crate) fn len(&self) -> usize {
         self.ordered.len() + self.sends.len()
+    }
+
+    /// Whether every request is answered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ordered.is_empty() && self.sends.is_empty()
     }
 
     /// Bytes that they move and that keep others waiting.
@@ -96,8 +127,9 @@ impl InFlight {
     /// Takes out the request that a status frame names. `sent` is the position up to which we have sent.
     pub(crate) fn answer(&mut self, sequence: u32, ok: bool, sent: u64) -> Result<Slot, Violation> {
         let lies = |slot: &Slot| ok && slot.end > sent;
+        self.split();
         match self.ordered.front() {
-            Some(slot) if slot.sequence == sequence => {
+            Some(Ordered::One(slot)) if slot.sequence == sequence => {
                 if lies(slot) {
                     return Err(Violation::AnsweredBeforeSent);
                 }
@@ -108,26 +140,102 @@ impl InFlight {
         match self.sends.get(&sequence) {
             Some(slot) if lies(slot) => Err(Violation::AnsweredBeforeSent),
             Some(_) => self.sends.remove(&sequence).ok_or(Violation::UnknownSequence),
-            None if self.ordered.iter().any(|slot| slot.sequence == sequence) => Err(Violation::OutOfOrder),
+            None if self.ordered.iter().any(|ordered| ordered.has(sequence)) => Err(Violation::OutOfOrder),
             None => Err(Violation::UnknownSequence),
         }
     }
 
     /// Takes out the oldest request but for SENDs: the one that the legacy wire answers next.
     pub(crate) fn oldest(&mut self) -> Option<Slot> {
-        let slot = self.ordered.pop_front()?;
+        self.split();
+        let Some(Ordered::One(slot)) = self.ordered.pop_front() else {
+            return None;
+        };
         self.window_bytes -= slot.window_bytes();
         Some(slot)
     }
 
+    /// The requests that are answered next, where they are those of a train.
+    pub(crate) fn train(&mut self) -> Option<&mut Departed> {
+        match self.ordered.front_mut() {
+            Some(Ordered::Train(train)) => Some(train),
+            _ => None,
+        }
+    }
+
+    /// All of that train is answered.
+    pub(crate) fn end_train(&mut self) {
+        if let Some(Ordered::Train(mut train)) = self.ordered.pop_front() {
+            train.settle();
+        }
+    }
+
+    /// Has the oldest request be one of its own.
+    fn split(&mut self) {
+        let Some(Ordered::Train(train)) = self.ordered.front_mut() else {
+            return;
+        };
+        let first = train.take_first();
+        if train.len() == 0 {
+            self.ordered.pop_front();
+        }
+        if let Some(slot) = first {
+            self.ordered.push_front(Ordered::One(slot));
+        }
+    }
+
+    /// Has the requests of those trains be ones of their own.
+    pub(crate) fn break_up(&mut self, wanted: impl Fn(&Departed) -> bool) {
+        let is_wanted = |ordered: &Ordered| matches!(ordered, Ordered::Train(train) if wanted(train));
+        if !self.ordered.iter().any(is_wanted) {
+            return;
+        }
+        for ordered in std::mem::take(&mut self.ordered) {
+            match ordered {
+                Ordered::Train(train) if wanted(&train) => self.ordered.extend(train.slots().map(Ordered::One)),
+                other => self.ordered.push_back(other),
+            }
+        }
+    }
+
+    /// The requests that are ones of their own.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.ordered.iter_mut().chain(self.sends.values_mut())
+        let ones = self.ordered.iter_mut().filter_map(|ordered| match ordered {
+            Ordered::One(slot) => Some(slot),
+            Ordered::Train(_) => None,
+        });
+        ones.chain(self.sends.values_mut())
+    }
+
+    /// The earliest deadline that somebody still waits for.
+    pub(crate) fn earliest_deadline(&mut self) -> Option<Instant> {
+        let trains = self.ordered.iter().filter_map(|ordered| match ordered {
+            Ordered::One(_) => None,
+            Ordered::Train(train) => train.deadline(),
+        });
+        let earliest = trains.min();
+        let waited_for = self.iter_mut().filter(|slot| slot.waiter.is_some());
+        waited_for.filter_map(|slot| slot.deadline).chain(earliest).min()
     }
 
     /// Everything that is outstanding, for a connection that ends; the next one counts anew.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Slot> + use<> {
+        self.break_up(|_| true);
         let Self { ordered, sends, .. } = std::mem::take(self);
-        ordered.into_iter().chain(sends.into_values())
+        let ones = ordered.into_iter().filter_map(|ordered| match ordered {
+            Ordered::One(slot) => Some(slot),
+            Ordered::Train(_) => None,
+        });
+        ones.chain(sends.into_values())
+    }
+}
+
+impl Ordered {
+    fn has(&self, sequence: u32) -> bool {
+        match self {
+            Self::One(slot) => slot.sequence == sequence,
+            Self::Train(train) => (sequence.wrapping_sub(train.sequence) as usize) < train.len(),
+        }
     }
 }
 
@@ -166,7 +274,7 @@ mod tests {
         assert_eq!(table.answer(3, true, 100).err(), Some(Violation::UnknownSequence));
         assert!(table.answer(1, true, 100).is_ok());
         assert!(table.answer(2, true, 100).is_ok());
-        assert_eq!((table.len(), table.window_bytes()), (0, 0));
+        assert_eq!((table.is_empty(), table.window_bytes()), (true, 0));
     }
 
     #[test]
@@ -215,7 +323,7 @@ mod tests {
             assert!(table.answer(sequence, true, 0).is_ok());
             assert!(table.answer(sequence + 1, true, 0).is_ok());
         }
-        assert_eq!((table.len(), table.sends.len()), (1, 1));
+        assert_eq!((table.ordered.len(), table.sends.len()), (0, 1));
         assert!(table.ordered.capacity() < 10, "{}", table.ordered.capacity());
         assert!(table.answer(0, true, 100).is_ok());
     }

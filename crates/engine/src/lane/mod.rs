@@ -13,6 +13,8 @@ pub(crate) mod mates;
 pub(crate) mod queue;
 mod read;
 mod redial;
+pub(crate) mod train;
+mod window;
 mod write;
 
 use crate::{
@@ -21,9 +23,9 @@ use crate::{
     config::Limits,
     error::{Error, ErrorKind},
     events::Parting,
-    io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
+    io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
-    op::{Instance, Operation, OperationKey, Remote},
+    op::{Instance, Operation, OperationKey, Remote, Telling},
     roster::{Attendance, Destined},
     stats::Stats,
 };
@@ -31,7 +33,7 @@ use bulk::Membership;
 use giving_up::GiveUp;
 use inflight::InFlight;
 use memlane_wire::{Mode, Preface};
-use queue::{Piece, Queue};
+use queue::{Piece, Queue, Tiny};
 use read::Incoming;
 use std::{
     collections::{HashSet, VecDeque},
@@ -41,6 +43,7 @@ use std::{
 };
 use tokio::{sync::oneshot, time::Instant};
 use tracing::debug;
+use window::Window;
 use write::Departure;
 
 /// What a lane is told.
@@ -48,7 +51,7 @@ use write::Departure;
 pub(crate) enum Command {
     Submit(Operation),
     /// Requests of an operation of several parts.
-    Pieces(Vec<Piece>),
+    Parts(Vec<Tiny>),
     /// There are large operations to take pieces of.
     Work,
     Cancel(OperationKey),
@@ -116,14 +119,19 @@ pub(crate) struct Lane<T: Transport> {
     queue: Queue,
     bulk: Option<Membership>,
     tiny_run: u32,
+    /// Whether a small operation was issued since that was last looked at.
+    has_small: bool,
     bulk_turn: bool,
     inflight: InFlight,
+    window: Window,
     /// Requests that end when they have left: refused ones whose body is still being sent, and on the legacy wire all
     /// but READ.
     departures: VecDeque<Departure>,
     rx: RecvBuffer,
     tx: SendQueue,
     incoming: Incoming,
+    /// Whole answers may lie in `rx`.
+    has_more: bool,
     /// Sending failed; what the peer said before that is still read.
     send_error: Option<Error>,
     /// What ended the connection before, while another one is being made for what is left.
@@ -183,12 +191,15 @@ impl<T: Transport> Lane<T> {
             queue: Queue::default(),
             bulk,
             tiny_run: 0,
+            has_small: false,
             bulk_turn: false,
             inflight: InFlight::default(),
+            window: Window::default(),
             departures: VecDeque::new(),
             rx: RecvBuffer::default(),
             tx: SendQueue::default(),
             incoming: Incoming::first(mode),
+            has_more: false,
             send_error: None,
             lost: None,
             began: now,
@@ -201,19 +212,23 @@ impl<T: Transport> Lane<T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         let mut total = 0;
         loop {
+            let _telling = Telling::begin();
             self.take_commands()?;
             if !self.poll_link(cx)? {
                 break;
             }
             self.issue();
+            if std::mem::take(&mut self.has_small) {
+                share::note_small();
+            }
             let moved = self.send(cx)? + self.receive(cx)?;
             self.settle_departures();
             if moved == 0 {
                 break;
             }
             total += moved;
-            if total >= TURN_BYTES {
-                cx.waker().wake_by_ref();
+            if total >= share::turn_bytes() {
+                share::end_turn(cx);
                 break;
             }
         }
@@ -298,8 +313,8 @@ impl<T: Transport> Lane<T> {
                         self.accept(Piece::whole(operation, now));
                         Ok(())
                     }
-                    Command::Pieces(pieces) => {
-                        pieces.into_iter().for_each(|piece| self.accept(piece));
+                    Command::Parts(parts) => {
+                        parts.into_iter().for_each(|part| self.accept_part(part));
                         Ok(())
                     }
                     Command::Work => {
@@ -341,6 +356,18 @@ impl<T: Transport> Lane<T> {
         self.queue.push(piece);
     }
 
+    fn accept_part(&mut self, part: Tiny) {
+        match part {
+            Tiny::Piece(piece) => self.accept(piece),
+            // No frame on the legacy wire says that an entry is applied.
+            Tiny::Train(train) if self.mode == Mode::Legacy => train.pieces().for_each(|piece| self.accept(piece)),
+            Tiny::Train(train) => {
+                self.note_deadline(train.deadline());
+                self.queue.push_train(train);
+            }
+        }
+    }
+
     fn note_deadline(&mut self, deadline: Option<Instant>) {
         self.earliest = [self.earliest, deadline].into_iter().flatten().min();
     }
@@ -348,7 +375,7 @@ impl<T: Transport> Lane<T> {
     fn is_idle(&self) -> bool {
         self.queue.is_empty()
             && self.bulk.as_ref().is_none_or(|bulk| bulk.queue().is_empty())
-            && self.inflight.len() == 0
+            && self.inflight.is_empty()
             && self.departures.is_empty()
             && self.incoming.is_quiet()
     }

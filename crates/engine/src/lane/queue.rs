@@ -1,9 +1,9 @@
 //! Small operations of one lane that are not on the wire yet.
 
-use super::giving_up::GiveUp;
+use super::{giving_up::GiveUp, train::Train};
 use crate::{
     error::Error,
-    op::{Operation, Request, Waiter},
+    op::{Operation, Request, TINY_BYTES, Waiter},
     region::span::Span,
 };
 use memlane_wire::Opcode;
@@ -45,8 +45,8 @@ impl Piece {
     }
 }
 
-/// Reads and writes above this size count for the window of their lane, and wait while it is full.
-pub(crate) const TINY_BYTES: usize = 8 << 10;
+/// Tiny requests that may pass before another gets its turn.
+pub(crate) const TINY_RUN: u32 = 64;
 
 impl Piece {
     /// Whether it is to wait for room on the wire. Messages never do: they are answered when somebody receives them.
@@ -55,10 +55,67 @@ impl Piece {
     }
 }
 
+/// What is tiny and waits.
+#[derive(Debug)]
+pub(crate) enum Tiny {
+    Piece(Piece),
+    Train(Train),
+}
+
+impl Tiny {
+    fn is_wanted(&self, wanted: &GiveUp<'_>) -> bool {
+        match self {
+            Self::Piece(piece) => piece.is_wanted(wanted),
+            Self::Train(train) => wanted.takes(&train.waiter(), train.deadline(), Some(train.whole())),
+        }
+    }
+
+    fn is_repeated(&self) -> bool {
+        match self {
+            Self::Piece(piece) => piece.repeated,
+            Self::Train(train) => train.repeated,
+        }
+    }
+
+    fn repeat(&mut self) {
+        match self {
+            Self::Piece(piece) => piece.repeated = true,
+            Self::Train(train) => train.repeated = true,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Piece(piece) => piece.deadline,
+            Self::Train(train) => train.deadline(),
+        }
+    }
+
+    /// Ends it.
+    pub(super) fn fail(self, error: Error) {
+        match self {
+            Self::Piece(piece) => piece.fail(error),
+            Self::Train(train) => train.fail(error),
+        }
+    }
+}
+
+impl Piece {
+    fn is_wanted(&self, wanted: &GiveUp<'_>) -> bool {
+        wanted.takes(&self.waiter, self.deadline, self.span.as_ref())
+    }
+
+    fn fail(self, error: Error) {
+        // The memory goes first: whoever learns of the end finds it quiet.
+        drop(self.span);
+        self.waiter.end(Err(error));
+    }
+}
+
 /// In order of arrival; what wants room waits apart, so that tiny operations pass it.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    pieces: VecDeque<Piece>,
+    tiny: VecDeque<Tiny>,
     roomy: VecDeque<Piece>,
 }
 
@@ -67,44 +124,48 @@ impl Queue {
         if piece.wants_room() {
             self.roomy.push_back(piece);
         } else {
-            self.pieces.push_back(piece);
+            self.tiny.push_back(Tiny::Piece(piece));
         }
+    }
+
+    pub(crate) fn push_train(&mut self, train: Train) {
+        self.tiny.push_back(Tiny::Train(train));
+    }
+
+    /// What is left of the train that was taken out last.
+    pub(crate) fn put_back(&mut self, train: Train) {
+        self.tiny.push_front(Tiny::Train(train));
     }
 
     /// For another connection: `first` goes before what is queued. What was to go by an earlier one already ends with
     /// `error`.
     pub(crate) fn begin_anew(&mut self, first: Vec<Piece>, error: &Error) {
-        let tiny = std::mem::take(&mut self.pieces);
-        for mut piece in first.into_iter().chain(tiny).chain(std::mem::take(&mut self.roomy)) {
-            if piece.repeated {
-                drop(piece.span);
-                piece.waiter.end(Err(error.clone()));
-            } else {
-                piece.repeated = true;
-                self.push(piece);
-            }
-        }
+        let (tiny, roomy) = (std::mem::take(&mut self.tiny), std::mem::take(&mut self.roomy));
+        first.into_iter().for_each(|piece| self.push(piece));
+        self.tiny.extend(tiny);
+        self.roomy.extend(roomy);
+        self.fail_repeated(error);
+        self.tiny.iter_mut().for_each(Tiny::repeat);
+        self.roomy.iter_mut().for_each(|piece| piece.repeated = true);
     }
 
     /// Ends with `error` what was to go by an earlier connection already.
     pub(crate) fn fail_repeated(&mut self, error: &Error) {
-        for queue in [&mut self.pieces, &mut self.roomy] {
-            let (repeated, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(|piece| piece.repeated);
-            *queue = rest.into();
-            for piece in repeated {
-                drop(piece.span);
-                piece.waiter.end(Err(error.clone()));
-            }
+        for tiny in taken_out(&mut self.tiny, Tiny::is_repeated) {
+            tiny.fail(error.clone());
+        }
+        for piece in taken_out(&mut self.roomy, |piece| piece.repeated) {
+            piece.fail(error.clone());
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.roomy.is_empty()
+        self.tiny.is_empty() && self.roomy.is_empty()
     }
 
     /// The next one that needs no room.
-    pub(crate) fn next(&mut self) -> Option<Piece> {
-        self.pieces.pop_front()
+    pub(crate) fn next(&mut self) -> Option<Tiny> {
+        self.tiny.pop_front()
     }
 
     /// The next one that needs room.
@@ -114,25 +175,27 @@ impl Queue {
 
     /// Ends the queued operations that `wanted` names.
     pub(crate) fn give_up(&mut self, wanted: &GiveUp<'_>) {
-        let takes = |piece: &Piece| wanted.takes(&piece.waiter, piece.deadline, piece.span.as_ref());
-        for queue in [&mut self.pieces, &mut self.roomy] {
-            if !queue.iter().any(takes) {
-                continue;
-            }
-            let (taken, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(takes);
-            *queue = rest.into();
-            for piece in taken {
-                drop(piece.span);
-                piece.waiter.end(Err(wanted.error()));
-            }
+        for tiny in taken_out(&mut self.tiny, |tiny| tiny.is_wanted(wanted)) {
+            tiny.fail(wanted.error());
+        }
+        for piece in taken_out(&mut self.roomy, |piece| piece.is_wanted(wanted)) {
+            piece.fail(wanted.error());
         }
     }
 
     pub(crate) fn earliest_deadline(&self) -> Option<Instant> {
-        self.pieces
-            .iter()
-            .chain(&self.roomy)
-            .filter_map(|piece| piece.deadline)
-            .min()
+        let tiny = self.tiny.iter().filter_map(Tiny::deadline);
+        let roomy = self.roomy.iter().filter_map(|piece| piece.deadline);
+        tiny.chain(roomy).min()
     }
+}
+
+/// Those that are wanted; the others stay.
+fn taken_out<W>(queue: &mut VecDeque<W>, wanted: impl Fn(&W) -> bool) -> Vec<W> {
+    if !queue.iter().any(&wanted) {
+        return Vec::new();
+    }
+    let (taken, rest): (Vec<_>, Vec<_>) = queue.drain(..).partition(&wanted);
+    *queue = rest.into();
+    taken
 }

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::Parting,
     io::Transport,
-    op::{Done, Waiter},
+    op::{Done, FLOOD, Telling, Waiter},
     region::span::Span,
 };
 use memlane_wire::{DESCRIBE_MAX, DescribeLength, Mode, Opcode, Status, StatusFrame};
@@ -35,7 +35,7 @@ pub(super) enum Incoming {
     Text {
         slot: Slot,
         text: Vec<u8>,
-        length: usize,
+        left: usize,
     },
 }
 
@@ -89,6 +89,12 @@ impl From<Violation> for Error {
 impl<T: Transport> Lane<T> {
     /// Receives once, a body straight into its memory, and goes through what has come.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
+        if std::mem::take(&mut self.has_more) {
+            let moved = self.go_through()?;
+            if moved > 0 {
+                return Ok(moved);
+            }
+        }
         let Link::Up(io) = &self.link else { return Ok(0) };
         let straight: Option<(&Span, usize)> = match &self.incoming {
             Incoming::Body {
@@ -123,8 +129,22 @@ impl<T: Transport> Lane<T> {
                 Poll::Ready(Ok(count)) => count,
             },
         };
-        while self.handle_incoming()? {}
+        self.go_through()?;
         Ok(moved)
+    }
+
+    /// Goes through what has come; how many bytes of it. Of a flood of ends it leaves some for the next time: half of those that
+    /// are out make whoever waits for them busy, and the peer with what is asked for then, while the other half is on its way.
+    fn go_through(&mut self) -> Result<usize, Error> {
+        let before = self.rx.len();
+        let enough = u32::try_from(self.inflight.len() / 2).unwrap_or(u32::MAX).max(FLOOD);
+        while self.handle_incoming()? {
+            if Telling::told() >= enough {
+                self.has_more = self.rx.len() > 0;
+                break;
+            }
+        }
+        Ok(before - self.rx.len())
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
@@ -158,7 +178,13 @@ impl<T: Transport> Lane<T> {
             Incoming::Preface => self.handle_preface(),
             Incoming::Proof(_) => self.handle_proof(),
             Incoming::Answer if self.mode == Mode::Legacy => self.handle_legacy_answer(),
-            Incoming::Answer => self.handle_status(),
+            Incoming::Answer => {
+                if self.handle_train() {
+                    Ok(true)
+                } else {
+                    self.handle_status()
+                }
+            }
             Incoming::Body { slot, at } => {
                 let left = slot.len - *at;
                 let buffered = self.rx.bytes();
@@ -171,21 +197,34 @@ impl<T: Transport> Lane<T> {
                     abandon(slot, Error::lost_file());
                 }
                 *at += count as u64;
-                self.rx.consume(count);
+                self.rx.consume_body(count, slot.len);
                 Ok(*at == slot.len && self.finish_body())
             }
             Incoming::DescribeLength(_) => self.handle_describe_length(),
-            Incoming::Text { text, length, .. } => {
-                let count = (*length - text.len()).min(self.rx.len());
-                text.extend_from_slice(&self.rx.bytes()[..count]);
-                self.rx.consume(count);
-                if text.len() < *length {
-                    Ok(false)
-                } else {
-                    self.finish_text()
+            Incoming::Text { slot, text, left } => {
+                let count = self.rx.len().min(*left);
+                // Nobody keeps what nobody waits for.
+                if slot.waiter.is_some() {
+                    text.extend_from_slice(&self.rx.bytes()[..count]);
                 }
+                *left -= count;
+                let is_whole = *left == 0;
+                self.rx.consume(count);
+                if is_whole { self.finish_text() } else { Ok(false) }
             }
         }
+    }
+
+    /// Whether answers came for the entries of a list that are the oldest requests.
+    fn handle_train(&mut self) -> bool {
+        let Some(train) = self.inflight.train() else {
+            return false;
+        };
+        let came_further = train.take_answers(&mut self.rx, self.tx.sent());
+        if train.len() == 0 {
+            self.inflight.end_train();
+        }
+        came_further
     }
 
     fn handle_status(&mut self) -> Result<bool, Error> {
@@ -197,6 +236,7 @@ impl<T: Transport> Lane<T> {
         let slot = self
             .inflight
             .answer(frame.sequence, status == Status::Ok, self.tx.sent())?;
+        self.window.answered(slot.end);
         if status == Status::Ok {
             self.granted(slot);
         } else {
@@ -234,12 +274,14 @@ impl<T: Transport> Lane<T> {
     }
 
     /// A refused operation ends when the socket has its whole body: until then the kernel may look at the bytes.
-    fn refused(&mut self, slot: Slot, status: Status) {
+    fn refused(&mut self, mut slot: Slot, status: Status) {
+        // No body follows: a READ's memory is quiet, and is let go of before anybody learns of the end.
+        slot.into = None;
         let error = Error::new(ErrorKind::from(status));
         let error = match status {
             Status::MessageSize => error.detail("the peer's receive holds less, or wants another size exactly"),
             Status::Limit if slot.opcode == Opcode::Describe => {
-                error.detail(format!("the peer's endpoint info is longer than {DESCRIBE_MAX} bytes"))
+                error.detail("the peer's endpoint info is longer than its maxInfoBytes")
             }
             Status::Limit => error.detail(format!(
                 "the peer takes no {} bytes in one request: its maxOperationBytes, or its memory, is less",
@@ -269,6 +311,7 @@ impl<T: Transport> Lane<T> {
             .inflight
             .oldest()
             .ok_or_else(|| violation("bytes that nobody asked for"))?;
+        self.window.answered(slot.end);
         self.incoming = Incoming::Body { slot, at: 0 };
         Ok(true)
     }
@@ -301,13 +344,20 @@ impl<T: Transport> Lane<T> {
         };
         self.rx.consume(DescribeLength::LEN);
         if !length.is_allowed() {
-            return Err(violation("an endpoint info of more than 1 MiB"));
+            return Err(violation(&format!(
+                "an endpoint info of more than {DESCRIBE_MAX} bytes"
+            )));
         }
-        if let Some(slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
+        if let Some(mut slot) = std::mem::replace(&mut self.incoming, Incoming::Answer).into_slot() {
+            let most = self.limits.max_info_bytes;
+            if u64::from(length.0) > most {
+                let more = format_args!("the peer's endpoint info has {} bytes", length.0);
+                abandon(&mut slot, Error::limit("maxInfoBytes", most).with(more));
+            }
             self.incoming = Incoming::Text {
                 slot,
                 text: Vec::new(),
-                length: length.0 as usize,
+                left: length.0 as usize,
             };
         }
         Ok(true)

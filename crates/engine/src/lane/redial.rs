@@ -7,6 +7,7 @@ use super::{
     inflight::Slot,
     queue::Piece,
     read::Incoming,
+    window::Window,
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -38,6 +39,7 @@ impl<T: Transport> Lane<T> {
         self.link = Link::Dialling((self.dialler)());
         self.incoming = Incoming::first(self.mode);
         (self.rx, self.tx) = (RecvBuffer::default(), SendQueue::default());
+        self.window = Window::default();
         self.send_error = None;
         self.lost = Some(error.clone());
         self.began = Instant::now();
@@ -80,7 +82,7 @@ impl<T: Transport> Lane<T> {
             }
             let has_bulk = self.bulk.as_ref().is_some_and(|bulk| !bulk.queue().is_empty());
             let brings_work = |command: &Command| match command {
-                Command::Submit(_) | Command::Pieces(_) => true,
+                Command::Submit(_) | Command::Parts(_) => true,
                 Command::Work => has_bulk,
                 _ => false,
             };

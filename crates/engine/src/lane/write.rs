@@ -1,21 +1,21 @@
 //! The way out: from the queue to the socket.
 
-use super::{End, Lane, Link, bulk::PIECE_BYTES, inflight::Slot, queue::Piece};
+use super::{
+    End, Lane, Link,
+    bulk::BulkQueue,
+    inflight::Slot,
+    queue::{Piece, TINY_RUN, Tiny},
+    train::Train,
+    window::Window,
+};
 use crate::{
     error::{Error, ErrorKind},
-    io::{TURN_BYTES, Transport},
-    op::{Done, Waiter},
+    io::{Transport, share},
+    op::{Done, TINY_BYTES, Waiter},
 };
 use memlane_wire::{Header, Mode, Opcode};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
-
-/// Bytes of all but tiny operations that are on the wire at once: enough to keep both ends busy, few enough that a small
-/// operation's answer is not far behind.
-const WINDOW_BYTES: u64 = 4 * PIECE_BYTES as u64;
-
-/// Tiny requests that may pass before another gets its turn.
-const TINY_RUN: u32 = 64;
 
 /// A request that ends when its last byte has left, with what is known already.
 #[derive(Debug)]
@@ -29,39 +29,58 @@ pub(super) struct Departure {
 impl<T: Transport> Lane<T> {
     /// Puts queued operations on the wire as far as there is room.
     pub(super) fn issue(&mut self) {
+        // Where the socket is behind, more is gathered.
+        let leaves = self.tx.is_empty();
         while self.incoming.is_open()
             && self.send_error.is_none()
-            && !self.tx.is_full()
+            && self.tx.takes_more(leaves)
             && !self.tx.has_body()
             && !self.inflight.is_exhausted()
         {
-            let Some(piece) = self.next_piece() else { return };
-            self.put(piece);
+            match self.next() {
+                Some(Tiny::Piece(piece)) => self.put(piece),
+                Some(Tiny::Train(train)) => self.put_train(train),
+                None => return,
+            }
         }
     }
 
     /// Tiny operations first, but after so many of them others have their turn; those wait for room on the wire, and the
     /// large ones among them take turns with the rest.
-    fn next_piece(&mut self) -> Option<Piece> {
-        let has_room = self.inflight.window_bytes() < WINDOW_BYTES;
+    fn next(&mut self) -> Option<Tiny> {
+        let outstanding = self.inflight.window_bytes();
+        let has_room = self.window.has_room(outstanding);
         if (self.tiny_run < TINY_RUN || !has_room)
-            && let Some(piece) = self.queue.next()
+            && let Some(tiny) = self.queue.next()
         {
             self.tiny_run += 1;
-            return Some(piece);
+            self.has_small = true;
+            return Some(tiny);
         }
         if !has_room {
             return None;
         }
         self.tiny_run = 0;
-        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue());
+        let has_share = |bulk: &&BulkQueue| !Window::is_beyond_least(outstanding) || bulk.has_share_for(outstanding);
+        let bulk = self.bulk.as_ref().map(|bulk| bulk.queue()).filter(has_share);
         self.bulk_turn = !self.bulk_turn;
         let piece = if self.bulk_turn {
             bulk.and_then(|bulk| bulk.next()).or_else(|| self.queue.next_roomy())
         } else {
             self.queue.next_roomy().or_else(|| bulk.and_then(|bulk| bulk.next()))
         };
-        piece.or_else(|| self.queue.next())
+        piece.map(Tiny::Piece).or_else(|| self.queue.next())
+    }
+
+    /// Puts entries of the train on the wire until others have their turn.
+    fn put_train(&mut self, train: Train) {
+        let most = self.inflight.free(TINY_RUN);
+        let (departed, left) = train.depart(most, &mut self.tx);
+        self.tiny_run = self.tiny_run.saturating_add(departed.len() as u32 - 1);
+        self.inflight.push_train(departed);
+        if let Some(left) = left {
+            self.queue.put_back(left);
+        }
     }
 
     fn put(&mut self, piece: Piece) {
@@ -99,6 +118,9 @@ impl<T: Transport> Lane<T> {
                 deadline: piece.deadline,
             });
         }
+        if len > TINY_BYTES as u64 && piece.opcode != Opcode::Send {
+            self.window.sent(end, self.inflight.window_bytes(), len);
+        }
         self.inflight.push(Slot {
             opcode: piece.opcode,
             repeated: piece.repeated,
@@ -116,7 +138,7 @@ impl<T: Transport> Lane<T> {
     pub(super) fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let Link::Up(io) = &self.link else { return Ok(0) };
         let mut moved = 0;
-        while self.tx.pending() > 0 && self.send_error.is_none() && moved < TURN_BYTES {
+        while self.tx.pending() > 0 && self.send_error.is_none() && moved < share::turn_bytes() {
             match self.tx.poll_send(io, cx) {
                 Poll::Ready(Ok(count)) => moved += count,
                 Poll::Ready(Err(error)) if self.tx.has_lost(&error) => return Err(self.lose_body()),
@@ -147,13 +169,7 @@ impl<T: Transport> Lane<T> {
 
 /// Counts bytes that were moved for an operation, with the endpoint that issued it.
 pub(super) fn count(waiter: &Waiter, opcode: Opcode, len: u64) {
-    let Some(stats) = waiter.remote().map(|remote| &remote.stats) else {
-        return;
-    };
-    match opcode {
-        Opcode::Read => stats.bytes_read.add(len),
-        Opcode::Write => stats.bytes_written.add(len),
-        Opcode::Send => stats.bytes_sent.add(len),
-        Opcode::Describe | Opcode::Ping => {}
+    if let Some(remote) = waiter.remote() {
+        remote.moved(opcode, len);
     }
 }

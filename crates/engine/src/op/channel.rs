@@ -9,11 +9,12 @@ use tokio::sync::oneshot;
 struct Once(Mutex<Option<oneshot::Sender<Result<Done, Error>>>>);
 
 impl CompletionSink for Once {
-    fn complete(&self, completion: Completion) {
+    fn complete(&self, completion: Completion) -> bool {
         if let Some(sender) = self.0.lock().take() {
             // Nobody waits any more: then nobody misses it.
             let _ = sender.send(completion.result);
         }
+        false
     }
 }
 

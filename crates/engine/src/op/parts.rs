@@ -79,6 +79,13 @@ impl Parts {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// Counts bytes that were moved for it.
+    pub(crate) fn count(&self, opcode: Opcode, bytes: u64) {
+        if let Some(remote) = &self.remote {
+            remote.moved(opcode, bytes);
+        }
+    }
+
     /// Ends so many pieces with one result.
     pub(crate) fn finish(&self, pieces: u32, entry: u32, result: Result<(), Error>) {
         let mut is_first = false;

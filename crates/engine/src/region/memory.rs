@@ -7,7 +7,7 @@
 //!
 //! A copy of a file's bytes can fail, because the file may have been truncated; one of any other memory cannot.
 
-use super::{account::Account, file::MappedFile, gate::Gate};
+use super::{account::Account, file::MappedFile, gate::Gate, slab::Slot};
 use std::{io, ptr, ptr::NonNull, sync::Arc};
 
 /// Owned bytes without a Rust reference to them; freed when the last `Arc` goes.
@@ -25,6 +25,8 @@ enum Backing {
         start: NonNull<u8>,
         total: usize,
     },
+    /// A slot of a mapping that is shared with other memories; zeroed before it is given back.
+    Slot(Slot),
     /// The process heap, for bytes that live as long as one operation.
     Heap(std::alloc::Layout),
     /// Somebody else's too, and it may shrink: never loaded from or stored to by us.
@@ -47,7 +49,7 @@ const LAZY_BYTES: usize = 1 << 20;
 const STEP_BYTES: usize = 64 << 10;
 
 impl Memory {
-    /// Page-aligned, zeroed memory between two guard pages, every page present: what a region is made of.
+    /// Page-aligned, zeroed memory between two guard pages, every page present: what a large region is made of.
     ///
     /// Present pages matter: a first touch inside a transfer costs 2.5 to 4.4 times the copy itself.
     ///
@@ -56,6 +58,31 @@ impl Memory {
     pub fn mapped(len: usize) -> io::Result<Arc<Self>> {
         let (memory, body) = Self::reserve(len)?;
         memory.populate(body)?;
+        Ok(Arc::new(memory))
+    }
+
+    /// The same without the pages, which come when they are asked for: what small regions are carved out of.
+    pub(super) fn reserved(len: usize) -> io::Result<Arc<Self>> {
+        Self::reserve(len).map(|(memory, _)| Arc::new(memory))
+    }
+
+    /// The first `len` bytes of a slot, whose bytes are zero; every page present.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no such memory.
+    pub(super) fn part(slot: Slot, len: usize) -> io::Result<Arc<Self>> {
+        assert!(len <= slot.size(), "{len} bytes leave their slot");
+        slot.slab().check(slot.offset(), slot.size());
+        // SAFETY: `check` above: the slot lies inside the mapping of its slab, which it keeps.
+        let base = unsafe { slot.slab().base.add(slot.offset()) };
+        let memory = Self {
+            base,
+            len,
+            backing: Backing::Slot(slot),
+            gate: Gate::default(),
+            account: Account::Nobody,
+        };
+        memory.populate(len)?;
         Ok(Arc::new(memory))
     }
 
@@ -119,13 +146,15 @@ impl Memory {
         Ok((memory, body))
     }
 
-    fn populate(&self, body: usize) -> io::Result<()> {
+    /// Makes the first `len` bytes present; other bytes of their pages, which may be somebody else's, stay as they are.
+    fn populate(&self, len: usize) -> io::Result<()> {
+        let page = page_size();
+        let lead = self.base.as_ptr() as usize % page;
         #[cfg(target_os = "linux")]
         {
-            let address = self.base.as_ptr().cast::<libc::c_void>();
-            // SAFETY: the range that `reserve` made accessible; populating writes nothing that a read of fresh zero
-            // pages would not show.
-            if unsafe { libc::madvise(address, body, libc::MADV_POPULATE_WRITE) } == 0 {
+            let address = self.base.as_ptr().wrapping_sub(lead).cast::<libc::c_void>();
+            // SAFETY: whole pages of the range that `reserve` made accessible; populating changes no byte.
+            if unsafe { libc::madvise(address, lead + len, libc::MADV_POPULATE_WRITE) } == 0 {
                 return Ok(());
             }
             let refusal = io::Error::last_os_error();
@@ -134,11 +163,32 @@ impl Memory {
                 return Err(refusal);
             }
         }
-        for offset in (0..body).step_by(page_size()) {
-            // SAFETY: offset < body; nobody else has the pointer yet.
+        // Its own first byte, then the first of every further page.
+        for offset in std::iter::once(0).chain((page - lead..len).step_by(page)) {
+            // SAFETY: offset < len; nobody else has the pointer yet.
             unsafe { self.base.as_ptr().add(offset).write_volatile(0) };
         }
         Ok(())
+    }
+
+    /// Zeroes a slot for whoever gets it next; one of whole pages gives them back to the system, which does that.
+    fn wipe(&self, size: usize) {
+        #[cfg(target_os = "linux")]
+        {
+            let page = page_size();
+            let address = self.base.as_ptr().cast::<libc::c_void>();
+            if size.is_multiple_of(page)
+                && (address as usize).is_multiple_of(page)
+                // SAFETY: whole pages of a private anonymous mapping, all of them this memory's, which nobody else has any more.
+                && unsafe { libc::madvise(address, size, libc::MADV_DONTNEED) } == 0
+            {
+                return;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = size;
+        // SAFETY: the first `len` bytes are inside the slot, and nothing but them was ever reached.
+        unsafe { libc::memset(self.base.as_ptr().cast(), 0, self.len) };
     }
 
     /// Zeroed bytes for one operation's private copy. Large ones cost nothing until they are touched, which the I/O
@@ -343,6 +393,8 @@ impl Drop for Memory {
             },
             // SAFETY: allocated by `private` with this layout, and this is its only owner.
             Backing::Heap(layout) => unsafe { std::alloc::dealloc(self.base.as_ptr(), layout) },
+            // The slot itself is given back behind this, when the backing is dropped.
+            Backing::Slot(ref slot) => self.wipe(slot.size()),
             Backing::File(_) | Backing::Empty => {}
         }
     }

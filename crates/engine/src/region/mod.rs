@@ -4,11 +4,14 @@ mod account;
 mod address;
 pub mod file;
 mod gate;
+mod held;
 mod lease;
 pub mod memory;
 mod registry;
+mod slab;
 pub mod span;
 
+pub(crate) use held::Held;
 pub(crate) use registry::Registry;
 
 use crate::stats::{RegionStats, region_report};

@@ -1,6 +1,6 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, span::Span};
+use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, slab};
 use crate::{
     error::{Error, ErrorKind},
     stats::{Ledger, RegionStats},
@@ -8,7 +8,7 @@ use crate::{
 use memlane_wire::Status;
 use parking_lot::RwLock;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io,
     sync::{
         Arc,
@@ -16,6 +16,9 @@ use std::{
     },
 };
 use tracing::debug;
+
+#[cfg(feature = "bench")]
+mod bench;
 
 /// Longest name of a region in bytes of UTF-8.
 const NAME_MAX: usize = 255;
@@ -32,7 +35,7 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Table {
     by_address: BTreeMap<u64, Arc<Region>>,
-    by_name: HashMap<String, u64>,
+    by_name: BTreeMap<String, Arc<Region>>,
 }
 
 impl Registry {
@@ -115,7 +118,7 @@ impl Registry {
         if table.by_name.contains_key(name) {
             return Err(exists());
         }
-        table.by_name.insert(name.into(), address);
+        table.by_name.insert(name.into(), Arc::clone(&region));
         table.by_address.insert(address, Arc::clone(&region));
         self.generation.fetch_add(1, Ordering::Release);
         drop(table);
@@ -124,31 +127,14 @@ impl Registry {
         Ok(region)
     }
 
-    /// The span that `addr` and `len` name, if a live region grants `access` to all of it.
+    /// What `enter` makes of the region that may own this address: the one with the highest base up to it.
     ///
-    /// A region owns the addresses from its base to base + length, both included: beyond is another region or none
-    /// (`NoSuchRegion`), a range that leaves it is `OutOfRange`, and zero bytes at its very end are granted.
-    pub(crate) fn resolve(&self, addr: u64, len: u64, access: Access) -> Result<Span, Status> {
+    /// # Errors
+    /// `NoSuchRegion` when there is none, or it is closed, which `enter` tells by `None`.
+    pub(super) fn enter<R>(&self, addr: u64, enter: impl FnOnce(&Region) -> Option<R>) -> Result<R, Status> {
         let table = self.table.read();
-        let (base, region) = table
-            .by_address
-            .range(..=addr)
-            .next_back()
-            .ok_or(Status::NoSuchRegion)?;
-        let offset = addr - base;
-        let length = region.memory.len() as u64;
-        if offset > length {
-            return Err(Status::NoSuchRegion);
-        }
-        // No addition of what a peer sent: offset <= length was just seen.
-        if len > length - offset {
-            return Err(Status::OutOfRange);
-        }
-        if (access.read && !region.access.read) || (access.write && !region.access.write) {
-            return Err(Status::AccessDenied);
-        }
-        // Both fit usize: they are at most the length of a memory. A closed region is as good as none.
-        region.span(offset as usize, len as usize).ok_or(Status::NoSuchRegion)
+        let below = table.by_address.range(..=addr).next_back();
+        below.and_then(|(_, region)| enter(region)).ok_or(Status::NoSuchRegion)
     }
 
     /// Takes the region out of every table: new requests miss from now on. What was granted before goes on; wait with
@@ -174,72 +160,31 @@ impl Registry {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The open regions, by address.
+    /// The open regions, in the order of their names.
     pub(crate) fn list(&self) -> Vec<Arc<Region>> {
-        self.table.read().by_address.values().cloned().collect()
+        self.table.read().by_name.values().cloned().collect()
     }
 }
 
 fn zeroed(len: usize) -> Result<Arc<Memory>, Error> {
-    Memory::mapped(len).map_err(|error| Error::new(ErrorKind::Memory).detail(format!("{len} bytes: {error}")))
+    slab::zeroed(len).map_err(|error| Error::memory(len, &error))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_edge_of_a_region_is_granted_or_refused_by_the_rule() {
-        let registry = Registry::default();
-        let region = registry.alloc("weights", 1000, Access::READ).unwrap();
-        let base = region.address();
-        let resolve = |addr, len| registry.resolve(addr, len, Access::READ).map(|span| span.len());
-        let table = [
-            (base, 0, Ok(0)),
-            (base, 1000, Ok(1000)),
-            (base + 999, 1, Ok(1)),
-            (base + 1000, 0, Ok(0)),
-            (base + 1000, 1, Err(Status::OutOfRange)),
-            (base, 1001, Err(Status::OutOfRange)),
-            (base, 1 << 31, Err(Status::OutOfRange)),
-            (base, 1 << 63, Err(Status::OutOfRange)),
-            (base, u64::MAX, Err(Status::OutOfRange)),
-            (base + 1, u64::MAX, Err(Status::OutOfRange)),
-            (base + 1, u64::MAX - base, Err(Status::OutOfRange)),
-            (base + 1001, 0, Err(Status::NoSuchRegion)),
-            (base - 1, 1, Err(Status::NoSuchRegion)),
-            (0, 0, Err(Status::NoSuchRegion)),
-            (u64::MAX, 1, Err(Status::NoSuchRegion)),
-        ];
-        for (addr, len, expected) in table {
-            assert_eq!(
-                resolve(addr, len),
-                expected,
-                "{len} bytes at base + {}",
-                addr.wrapping_sub(base) as i64
-            );
-        }
-        assert_eq!(
-            registry.resolve(base, 1, Access::WRITE).err(),
-            Some(Status::AccessDenied)
-        );
-        assert_eq!(
-            registry.resolve(base, 0, Access::WRITE).err(),
-            Some(Status::AccessDenied)
-        );
-    }
+    use crate::region::Held;
 
     #[tokio::test]
     async fn a_closed_region_misses_at_once_and_its_fence_waits_for_the_last_span() {
         let registry = Registry::default();
         let region = registry.alloc("kv", 64, Access::READ_WRITE).unwrap();
         let address = region.address();
-        let span = registry.resolve(address, 64, Access::READ).unwrap();
+        let resolve = || Held::default().resolve(&registry, address, 1, Access::READ);
+        assert_eq!(resolve(), Ok(0));
+        let span = region.span(0, 64).unwrap();
         registry.close(&region);
-        assert_eq!(
-            registry.resolve(address, 1, Access::READ).err(),
-            Some(Status::NoSuchRegion)
-        );
+        assert_eq!(resolve(), Err(Status::NoSuchRegion));
         assert!(region.span(0, 1).is_none());
         let fence = tokio::spawn(Registry::fenced(Arc::clone(&region)));
         tokio::task::yield_now().await;
@@ -248,10 +193,7 @@ mod tests {
         fence.await.unwrap();
         let again = registry.alloc("kv", 64, Access::READ_WRITE).unwrap();
         assert_ne!(again.address(), address);
-        assert_eq!(
-            registry.resolve(address, 1, Access::READ).err(),
-            Some(Status::NoSuchRegion)
-        );
+        assert_eq!(resolve(), Err(Status::NoSuchRegion));
     }
 
     #[test]

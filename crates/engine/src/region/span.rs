@@ -32,8 +32,8 @@ impl Span {
         Ok(Self::whole(memory))
     }
 
-    /// A range of a region's memory; `None` when it leaves it, or the region is closed.
-    pub(super) fn leased(memory: &Arc<Memory>, start: usize, len: usize) -> Option<Self> {
+    /// A range of a memory; `None` when it leaves it, or that is a region's which is closed.
+    pub fn leased(memory: &Arc<Memory>, start: usize, len: usize) -> Option<Self> {
         let fits = start <= memory.len() && len <= memory.len() - start;
         fits.then(|| Lease::enter(memory))
             .flatten()
@@ -49,6 +49,17 @@ impl Span {
         })
     }
 
+    /// Whether it is all of that memory.
+    pub(crate) fn is_all_of(&self, memory: &Arc<Memory>) -> bool {
+        Arc::ptr_eq(self.lease.memory(), memory) && self.len == memory.len()
+    }
+
+    /// Its memory, and where in it it begins.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> (&Arc<Memory>, usize) {
+        (self.lease.memory(), self.start)
+    }
+
     /// Whether its region is being closed, so that whoever moves bytes here should end.
     pub(crate) fn is_revoked(&self) -> bool {
         self.lease.is_revoked()
@@ -60,17 +71,14 @@ impl Span {
         self.lease.memory().gate().leases()
     }
 
-    /// A peer reads it: counted for its region.
-    pub(crate) fn count_read(&self) {
-        if let Account::Region(stats) = self.lease.memory().account() {
-            stats.reads.add(1);
-            stats.served.add(self.len as u64);
-        }
+    /// Whose account its memory is on.
+    pub(super) fn account(&self) -> &Account {
+        self.lease.memory().account()
     }
 
     /// A peer has written it: counted for its region.
     pub(crate) fn count_write(&self) {
-        if let Account::Region(stats) = self.lease.memory().account() {
+        if let Account::Region(stats) = self.account() {
             stats.writes.add(1);
             stats.stored.add(self.len as u64);
         }

@@ -2,17 +2,17 @@
 
 use crate::{
     config::Limits,
-    region::{Access, Registry, span::Span},
+    region::{Access, Held, Registry},
 };
 use memlane_wire::{Header, Mode, Opcode, Status};
 
 /// What a request asks for, checked.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Answer with these bytes.
-    Read(Span),
-    /// Store what follows here.
-    Write(Span),
+    /// Answer with these bytes of the region that is held now.
+    Read { at: usize, len: usize },
+    /// Store what follows here, in the region that is held now.
+    Write { at: usize, len: usize },
     /// A message of `header.size` bytes follows.
     Message,
     /// Answer with the endpoint info.
@@ -25,8 +25,9 @@ pub(crate) enum Action {
     Refuse { status: Status, payload: u64, fatal: bool },
 }
 
-/// Decides about one request. The order of the checks is the protocol's: 6, then 1, 2, 3.
-pub(crate) fn decide(header: &Header, mode: Mode, registry: &Registry, limits: &Limits) -> Action {
+/// Decides about one request. The order of the checks is the protocol's: 6, then 1, 2, 3. `held` is the region of the
+/// request before it, and then that of this one.
+pub(crate) fn decide(header: &Header, mode: Mode, registry: &Registry, held: &mut Held, limits: &Limits) -> Action {
     let fatal = |status| Action::Refuse {
         status,
         payload: 0,
@@ -46,13 +47,15 @@ pub(crate) fn decide(header: &Header, mode: Mode, registry: &Registry, limits: &
         (Mode::Legacy, _) if header.size == 0 => return Action::Ignore,
         _ => {}
     }
-    let resolve = |access| registry.resolve(header.addr, header.size, access);
+    let mut resolve = |access| held.resolve(registry, header.addr, header.size, access);
+    // What was granted fits: it is at most the length of a memory.
+    let len = header.size as usize;
     match opcode {
         Opcode::Send => Action::Message,
         Opcode::Describe => Action::Describe,
         Opcode::Ping => Action::Ping,
         Opcode::Read => match resolve(Access::READ) {
-            Ok(span) => Action::Read(span),
+            Ok(at) => Action::Read { at, len },
             Err(status) => Action::Refuse {
                 status,
                 payload: 0,
@@ -60,7 +63,7 @@ pub(crate) fn decide(header: &Header, mode: Mode, registry: &Registry, limits: &
             },
         },
         Opcode::Write => match resolve(Access::WRITE) {
-            Ok(span) => Action::Write(span),
+            Ok(at) => Action::Write { at, len },
             Err(status) => {
                 let fatal = mode == Mode::Legacy || header.size > limits.drain_bytes;
                 Action::Refuse {
@@ -95,7 +98,7 @@ mod tests {
             };
             for mode in [Mode::Native, Mode::Legacy] {
                 assert_eq!(
-                    refusal(decide(&header, mode, &registry, &limits)),
+                    refusal(decide(&header, mode, &registry, &mut Held::default(), &limits)),
                     (Status::BadRequest, 0, true)
                 );
             }
@@ -103,13 +106,13 @@ mod tests {
         for opcode in [Opcode::Describe, Opcode::Ping] {
             let plain = Header::new(opcode, 0, 0);
             assert_eq!(
-                refusal(decide(&plain, Mode::Legacy, &registry, &limits)).0,
+                refusal(decide(&plain, Mode::Legacy, &registry, &mut Held::default(), &limits)).0,
                 Status::BadRequest
             );
             for (size, addr) in [(1, 0), (0, 1)] {
                 let header = Header::new(opcode, size, addr);
                 assert_eq!(
-                    refusal(decide(&header, Mode::Native, &registry, &limits)).0,
+                    refusal(decide(&header, Mode::Native, &registry, &mut Held::default(), &limits)).0,
                     Status::BadRequest
                 );
             }
@@ -123,7 +126,7 @@ mod tests {
             for size in [limits.max_operation_bytes + 1, 1 << 63, u64::MAX] {
                 let header = Header::new(opcode, size, 12345);
                 assert_eq!(
-                    refusal(decide(&header, Mode::Native, &registry, &limits)),
+                    refusal(decide(&header, Mode::Native, &registry, &mut Held::default(), &limits)),
                     (Status::Limit, 0, true)
                 );
             }
@@ -133,7 +136,10 @@ mod tests {
     #[test]
     fn a_refused_write_is_drained_up_to_the_limit_and_ends_the_connection_beyond_it() {
         let (registry, limits) = (Registry::default(), Limits::default());
-        let write = |size, mode| refusal(decide(&Header::new(Opcode::Write, size, 1), mode, &registry, &limits));
+        let write = |size, mode| {
+            let header = Header::new(Opcode::Write, size, 1);
+            refusal(decide(&header, mode, &registry, &mut Held::default(), &limits))
+        };
         let most = limits.drain_bytes;
         assert_eq!(write(most, Mode::Native), (Status::NoSuchRegion, most, false));
         assert_eq!(write(most + 1, Mode::Native), (Status::NoSuchRegion, 0, true));

@@ -9,14 +9,23 @@ use crate::{
     events::{Event, Parting},
     io::Transport,
     log::complain,
-    region::span::Span,
+    op::TINY_BYTES,
 };
-use memlane_wire::{DESCRIBE_MAX, DescribeLength, Header, Mode, Status, StatusFrame};
+use memlane_wire::{DescribeLength, Header, Mode, Status, StatusFrame};
 use tracing::trace;
 
 impl<T: Transport> Session<T> {
     /// Goes through the buffer as far as it goes, many requests at once.
     pub(super) fn handle_input(&mut self) -> Result<(), End> {
+        let result = self.handle_buffered();
+        // Before anything is sent: OK means that the target is done with the bytes, and has counted them.
+        self.held.release();
+        result
+    }
+
+    fn handle_buffered(&mut self) -> Result<(), End> {
+        // Where the socket is behind, more is gathered.
+        let leaves = self.tx.is_empty();
         loop {
             if self.cut.is_some() && !self.is_storing() {
                 self.close_after_answers(Parting::Local);
@@ -25,7 +34,7 @@ impl<T: Transport> Session<T> {
                 Phase::Sniff => self.handle_sniff(),
                 Phase::Preface => self.handle_preface()?,
                 Phase::Proof { .. } => self.handle_proof(),
-                Phase::Header => !self.tx.is_full() && self.handle_header(),
+                Phase::Header => self.tx.takes_more(leaves) && self.handle_header(),
                 Phase::Store { .. } => self.handle_store(),
                 Phase::Drain { .. } => self.handle_drain(),
                 Phase::Message { .. } => self.handle_message(),
@@ -53,12 +62,15 @@ impl<T: Transport> Session<T> {
         self.clock.header_done();
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
-        match decide(&header, self.mode, &self.target.registry, &self.target.limits) {
-            Action::Read(span) => self.serve(span, sequence),
-            Action::Write(into) if into.len() <= self.rx.len() => self.store_at_once(into, sequence),
-            Action::Write(into) => {
-                self.phase = Phase::Store { into, at: 0, sequence };
-                self.check_store();
+        let target = &self.target;
+        match decide(&header, self.mode, &target.registry, &mut self.held, &target.limits) {
+            Action::Read { at, len } => {
+                self.has_small |= len <= TINY_BYTES;
+                self.serve(at, len, sequence);
+            }
+            Action::Write { at, len } => {
+                self.has_small |= len <= TINY_BYTES;
+                self.store(at, len, sequence);
             }
             Action::Message => self.message_announced(header, sequence),
             Action::Describe => self.describe(sequence),
@@ -70,29 +82,45 @@ impl<T: Transport> Session<T> {
     }
 
     /// Answers with these bytes, unless the file that they are of has been truncated.
-    fn serve(&mut self, span: Span, sequence: u32) {
-        // Only a file can lose its bytes; all else is counted without another hold on it.
-        let unsure = span.is_file().then(|| span.clone());
-        if unsure.is_none() {
-            span.count_read();
-        }
+    fn serve(&mut self, at: usize, len: usize, sequence: u32) {
         let frame = StatusFrame::new(sequence, Status::Ok).encode();
         let frame: &[u8] = if self.mode == Mode::Native { &frame } else { &[] };
-        match self.tx.push_framed(frame, span) {
-            Ok(()) => unsure.iter().for_each(Span::count_read),
-            Err(_) => self.refuse(sequence, Status::OutOfRange, 0, false),
+        let pushed = self
+            .held
+            .whole()
+            .is_some_and(|whole| self.tx.push_part(frame, whole, at, len).is_ok());
+        if pushed {
+            self.held.count_read(len);
+        } else {
+            self.refuse(sequence, Status::OutOfRange, 0, false);
+        }
+    }
+
+    /// Stores the body that follows: at once where all of it has come, as of a small one it nearly always has.
+    fn store(&mut self, at: usize, len: usize, sequence: u32) {
+        let Some(whole) = self.held.whole() else { return };
+        if len <= self.rx.len() && !whole.is_file() && whole.copy_in(at, &self.rx.bytes()[..len]).is_ok() {
+            self.rx.consume(len);
+            self.held.count_write(len);
+            return self.answer(sequence, Status::Ok);
+        }
+        if let Some(into) = whole.slice(at, len) {
+            self.phase = Phase::Store { into, at: 0, sequence };
+            self.check_store();
         }
     }
 
     fn describe(&mut self, sequence: u32) {
-        let text = self.target.describe();
-        match u32::try_from(text.len()).ok().filter(|&length| length <= DESCRIBE_MAX) {
-            Some(length) => {
-                self.answer(sequence, Status::Ok);
-                self.tx.push(&DescribeLength(length).encode());
-                self.tx.push(text.as_bytes());
-            }
-            None => self.refuse(sequence, Status::Limit, 0, false),
+        let most = self.target.limits.max_info_bytes;
+        let text = self.target.describe().ok().filter(|text| text.len() as u64 <= most);
+        let described = text.and_then(|text| {
+            let length = DescribeLength(u32::try_from(text.len()).ok()?);
+            let mut frame = StatusFrame::new(sequence, Status::Ok).encode().to_vec();
+            frame.extend_from_slice(&length.encode());
+            self.tx.push_framed(&frame, text).ok()
+        });
+        if described.is_none() {
+            self.refuse(sequence, Status::Limit, 0, false);
         }
     }
 
@@ -143,7 +171,7 @@ impl<T: Transport> Session<T> {
         };
         *at += count;
         let (sequence, length, stored) = (*sequence, into.len(), *at);
-        self.rx.consume(count);
+        self.rx.consume_body(count, length as u64);
         if stored < length {
             return false;
         }
@@ -158,25 +186,6 @@ impl<T: Transport> Session<T> {
         self.phase = Phase::Header;
         self.answer(sequence, Status::Ok);
         true
-    }
-
-    /// Stores a body that has come with its header, as a small one nearly always has.
-    fn store_at_once(&mut self, into: Span, sequence: u32) {
-        let length = into.len();
-        let body = &self.rx.bytes()[..length];
-        let stored = into
-            .check_file()
-            .and_then(|()| into.copy_in(0, body))
-            .and_then(|_| into.check_file());
-        if stored.is_err() {
-            self.phase = Phase::Store { into, at: 0, sequence };
-            return self.lose_store();
-        }
-        self.rx.consume(length);
-        into.count_write();
-        // The span goes before its answer, as in `handle_store`.
-        drop(into);
-        self.answer(sequence, Status::Ok);
     }
 
     /// Whether the file that is being stored to, if it is one, still has the range; says no otherwise.

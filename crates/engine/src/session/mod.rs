@@ -13,11 +13,11 @@ mod message;
 use crate::{
     auth::{Prefaces, TokenSet},
     events::Parting,
-    io::{RecvBuffer, SendQueue, TURN_BYTES, Timer, Transport},
+    io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
-    op::Instance,
+    op::{Instance, Telling},
     recv::{Event, MessageKey, Posted, Sender},
-    region::span::Span,
+    region::{Held, span::Span},
     roster::Attendance,
     target::{Admission, Target},
 };
@@ -50,7 +50,11 @@ pub(crate) struct Session<T: Transport> {
     phase: Phase,
     rx: RecvBuffer,
     tx: SendQueue,
+    /// While requests are gone through, and no longer.
+    held: Held,
     sequence: u32,
+    /// Whether a small read or write came since that was last looked at.
+    has_small: bool,
     /// The peer has sent its last byte.
     ended: bool,
     /// The endpoint closes: when this connection is cut, whatever it is doing.
@@ -136,7 +140,9 @@ impl<T: Transport> Session<T> {
             phase: Phase::Sniff,
             rx: RecvBuffer::default(),
             tx: SendQueue::default(),
+            held: Held::default(),
             sequence: 0,
+            has_small: false,
             ended: false,
             cut: None,
             kept: VecDeque::new(),
@@ -151,8 +157,12 @@ impl<T: Transport> Session<T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, End> {
         let mut moved = 0;
         loop {
+            let _telling = Telling::begin();
             self.handle_events()?;
             self.handle_input()?;
+            if std::mem::take(&mut self.has_small) {
+                share::note_small();
+            }
             let before = moved;
             moved += self.send(cx)?;
             moved += self.receive(cx)?;
@@ -160,9 +170,9 @@ impl<T: Transport> Session<T> {
             if moved == before {
                 break;
             }
-            if moved >= TURN_BYTES {
+            if moved >= share::turn_bytes() {
                 self.clock.note(true);
-                cx.waker().wake_by_ref();
+                share::end_turn(cx);
                 return Ok(Poll::Pending);
             }
         }
@@ -176,7 +186,7 @@ impl<T: Transport> Session<T> {
 
     fn send(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
         let mut moved = 0;
-        while self.tx.pending() > 0 && moved < TURN_BYTES {
+        while self.tx.pending() > 0 && moved < share::turn_bytes() {
             match self.tx.poll_send(&self.io, cx) {
                 Poll::Ready(Ok(count)) => moved += count,
                 Poll::Ready(Err(error)) => {

@@ -6,7 +6,7 @@ use crate::{
     context::Context,
     endpoint::Endpoint,
     error::ErrorKind,
-    op::{Direction, Done, Entry, Request, Ticket, channel},
+    op::{Direction, Done, List, Request, Ticket, channel},
     peer::Peer,
     region::{Access, Region, memory::Memory, span::Span},
 };
@@ -18,9 +18,20 @@ fn private(len: usize) -> Span {
     Span::whole(Memory::private(len).unwrap())
 }
 
+/// A remote address, and the local range.
+struct Entry {
+    addr: u64,
+    span: Span,
+}
+
 async fn list(peer: &Peer, direction: Direction, entries: Vec<Entry>) -> Result<Done, crate::error::Error> {
     let (sink, ended) = channel::once();
-    peer.submit_list(Ticket::new(peer.issuer(sink), 0, "list"), direction, entries, None);
+    let mut list = List::for_entries(entries.len());
+    for Entry { addr, span } in &entries {
+        let (memory, at) = span.place();
+        assert!(list.push(*addr, memory, at, span.len()));
+    }
+    peer.submit_list(Ticket::new(peer.issuer(sink), 0, "list"), direction, list, None);
     ended.wait().await
 }
 
@@ -67,6 +78,9 @@ async fn a_list_of_small_and_large_entries_is_one_operation() {
             );
         }
         assert_eq!(list(&peer, Direction::Read, Vec::new()).await.unwrap(), Done::Bytes(0));
+        let stats: serde_json::Value = serde_json::from_str(&peer.stats()).unwrap();
+        assert_eq!(stats["bytes"]["read"], at);
+        assert_eq!(stats["bytes"]["written"], at);
     }
 }
 

@@ -13,6 +13,8 @@ mod redial;
 mod stats;
 mod support;
 mod tcp;
+mod telling;
 mod tokens;
+mod trains;
 mod unexpected;
 mod wired;

@@ -5,7 +5,10 @@ use crate::{
     config::Limits,
     error::ErrorKind,
     io::pipe::{Behaviour, pipe},
-    lane::{Command, queue::Piece},
+    lane::{
+        Command,
+        queue::{Piece, Tiny},
+    },
     mailbox::Mailbox,
     op::{Done, Operation, Parts, Request, Waiter, channel},
     region::{memory::Memory, span::Span},
@@ -159,7 +162,10 @@ async fn a_list_of_small_parts_that_fails_ends_though_others_are_never_answered(
         deadline: None,
         repeated: false,
     });
-    wired.commands.push(Command::Pieces(pieces.collect())).unwrap();
+    wired
+        .commands
+        .push(Command::Parts(pieces.map(Tiny::Piece).collect()))
+        .unwrap();
     let (other, far) = (wired.start(Request::Ping, LONG), &far[0]);
     far.greet().await;
     far.hear(51 * Header::LEN).await;

@@ -1,0 +1,74 @@
+//! Who is woken for ends, and when.
+
+use super::wired::*;
+use crate::{
+    io::pipe::Behaviour,
+    lane::Command,
+    op::{Completion, CompletionSink, Issuer, Operation, Request, Ticket},
+};
+use memlane_wire::{Header, Status, StatusFrame};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Counts ends, and at each wake-up notes how many there were. Wants to be woken again when it was.
+#[derive(Default)]
+struct Sleeper(Mutex<(usize, Vec<usize>)>);
+
+impl CompletionSink for Sleeper {
+    fn complete(&self, completion: Completion) -> bool {
+        assert!(completion.result.is_ok());
+        self.0.lock().0 += 1;
+        true
+    }
+
+    fn wake(&self) {
+        let mut state = self.0.lock();
+        let ends = state.0;
+        if state.1.last() != Some(&ends) {
+            state.1.push(ends);
+        }
+    }
+}
+
+/// How many ends there were at each wake-up, when so many answers come at once.
+async fn wakes(answers: u32) -> Vec<usize> {
+    let (wired, far) = by_hand(1, Behaviour::default());
+    let sleeper = Arc::new(Sleeper::default());
+    let issuer = Issuer::local(Arc::clone(&sleeper) as _);
+    for id in 0..answers {
+        let operation = Operation {
+            ticket: Ticket::new(Arc::clone(&issuer), u64::from(id), "ping"),
+            request: Request::Ping,
+            timeout: None,
+        };
+        assert!(wired.commands.push(Command::Submit(operation)).is_ok());
+    }
+    far[0].greet().await;
+    far[0].hear(answers as usize * Header::LEN).await;
+    let frames = (0..answers).flat_map(|number| StatusFrame::new(number, Status::Ok).encode());
+    far[0].say(&frames.collect::<Vec<_>>()).await;
+    everybody_rests().await;
+    std::mem::take(&mut sleeper.0.lock().1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_come_together_wake_whoever_waits_once() {
+    assert_eq!(wakes(1).await, [1]);
+    assert_eq!(wakes(40).await, [40]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_flood_of_answers_half_are_told_before_the_others_are_looked_at() {
+    let wakes = wakes(200).await;
+    assert_eq!((wakes.first(), wakes.last()), (Some(&100), Some(&200)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_no_answer_wakes_whoever_waits_at_once() {
+    let sleeper = Arc::new(Sleeper::default());
+    let issuer = Issuer::local(Arc::clone(&sleeper) as _);
+    for id in 0..2 {
+        Ticket::new(Arc::clone(&issuer), id, "ping").complete(Ok(crate::op::Done::Nothing));
+    }
+    assert_eq!(sleeper.0.lock().1, [1, 2]);
+}
