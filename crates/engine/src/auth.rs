@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use memlane_wire::{AuthFrame, Preface};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 /// The secrets of a context, by name. The first is what it dials with; a peer may dial it with any of them, so that one can be
 /// replaced while nothing stops.
@@ -19,9 +19,16 @@ pub struct Security {
     pub tokens: Tokens,
     /// Whether the legacy wire is served though it knows no tokens.
     pub legacy: bool,
+    /// Whether endpoints may listen beyond this machine without a token.
+    pub allow_unauthenticated: bool,
 }
 
 impl Security {
+    /// Whether whoever reaches `address` may be let in.
+    pub(crate) fn may_listen(&self, address: IpAddr) -> bool {
+        address.to_canonical().is_loopback() || !self.tokens.is_empty() || self.allow_unauthenticated
+    }
+
     /// Whether a peer may speak the legacy wire.
     pub(crate) fn takes_legacy(&self) -> bool {
         self.tokens.is_empty() || self.legacy
@@ -63,6 +70,18 @@ pub enum TokenError {
     /// More than 64.
     TooMany,
 }
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "a token has no bytes",
+            Self::Ambiguous => "two tokens have names that cannot be told apart",
+            Self::TooMany => "there are more than 64 tokens",
+        })
+    }
+}
+
+impl std::error::Error for TokenError {}
 
 /// Which side of a connection a proof is of; neither passes for the other's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

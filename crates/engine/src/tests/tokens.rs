@@ -21,7 +21,10 @@ fn security(list: List<'_>) -> Arc<Security> {
     for (name, secret) in list {
         tokens.add(name, secret.as_bytes()).unwrap();
     }
-    Arc::new(Security { tokens, legacy: false })
+    Arc::new(Security {
+        tokens,
+        ..Security::default()
+    })
 }
 
 /// How a read ends between an initiator and a target with these tokens, and how many the target has turned away.
