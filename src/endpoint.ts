@@ -53,7 +53,7 @@ import { Peers } from './peers.js'
 import { processDirectory } from './process-directory.js'
 import { ANY_TAG, startReceive } from './receive.js'
 import type { MemoryRegion } from './region.js'
-import { SECURITY_OPTIONS } from './security.js'
+import { checkSecurity, SECURITY_OPTIONS } from './security.js'
 import { statsOf, type EndpointStats } from './stats.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']

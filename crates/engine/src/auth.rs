@@ -44,21 +44,6 @@ struct Token {
     key: [u8; 64],
 }
 
-/// Which tokens a region grants something to, or which token a peer has shown: one bit each.
-///
-/// Protocol: "Authentication".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenSet(u64);
-
-impl TokenSet {
-    /// Every token, and those who need none.
-    pub const ALL: Self = Self(u64::MAX);
-
-    pub(crate) fn intersects(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-}
-
 /// Why tokens are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -101,7 +86,7 @@ impl Role {
 
 impl Tokens {
     /// Most tokens that a context has.
-    pub const MOST: usize = u64::BITS as usize;
+    pub const MOST: usize = 64;
 
     /// Adds a secret. The empty name is that of a secret that has none.
     ///
@@ -133,15 +118,6 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// The set of the tokens with these names; `None` when one of them is not there.
-    pub fn set_of<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<TokenSet> {
-        let position = |name: &str| self.0.iter().position(|token| &*token.name == name);
-        names
-            .into_iter()
-            .try_fold(0, |set, name| Some(set | 1 << position(name)?))
-            .map(TokenSet)
-    }
-
     /// What a preface of ours says of the token that it is dialled with.
     pub(crate) fn dialled_hint(&self) -> Option<u32> {
         self.0.first().map(|token| token.hint)
@@ -157,13 +133,12 @@ impl Tokens {
         self.0.first().is_some_and(|token| token.accepts(role, prefaces, proof))
     }
 
-    /// The token that a peer's preface names and `proof` proves: its set of one, and the proof of ours that answers it.
-    pub(crate) fn admit(&self, hint: u32, prefaces: &Prefaces, proof: AuthFrame) -> Option<(TokenSet, AuthFrame)> {
-        let index = self.0.iter().position(|token| token.hint == hint)?;
-        let token = &self.0[index];
+    /// The proof of ours that answers a peer's, if that is by the token which its preface names.
+    pub(crate) fn admit(&self, hint: u32, prefaces: &Prefaces, proof: AuthFrame) -> Option<AuthFrame> {
+        let token = self.0.iter().find(|token| token.hint == hint)?;
         token
             .accepts(Role::Initiator, prefaces, proof)
-            .then(|| (TokenSet(1 << index), token.proof(Role::Target, prefaces)))
+            .then(|| token.proof(Role::Target, prefaces))
     }
 }
 
@@ -234,7 +209,7 @@ mod tests {
     fn proofs_are_those_of_another_implementation() {
         let tokens = tokens(&[("", "secret")]);
         let by_initiator = tokens.dialled_proof(Role::Initiator, &prefaces()).unwrap();
-        let (_, by_target) = tokens.admit(0, &prefaces(), by_initiator).unwrap();
+        let by_target = tokens.admit(0, &prefaces(), by_initiator).unwrap();
         assert_eq!(
             hex(&by_initiator.0),
             "3c1aaa8a297e886386ac0af1faabe46fd19a1de7c76511f77f9c25b9f56721e8"
@@ -273,18 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_may_come_with_any_token_and_is_known_by_it() {
+    fn a_peer_may_come_with_any_token() {
         let target = tokens(&[("new", "b"), ("old", "a")]);
         let initiator = tokens(&[("old", "a")]);
         let proof = initiator.dialled_proof(Role::Initiator, &prefaces()).unwrap();
-        let (known, answer) = target
+        let answer = target
             .admit(initiator.dialled_hint().unwrap(), &prefaces(), proof)
             .unwrap();
-        assert!(known.intersects(target.set_of(["old"]).unwrap()));
-        assert!(!known.intersects(target.set_of(["new"]).unwrap()));
-        assert!(known.intersects(TokenSet::ALL));
         assert!(initiator.dialled_accepts(Role::Target, &prefaces(), answer));
-        assert_eq!(target.set_of(["nobody"]), None);
     }
 
     #[test]

@@ -81,8 +81,7 @@ impl<T: Transport> Session<T> {
         let admitted = self.target.security.tokens.admit(*hint, prefaces, proof);
         self.rx.consume(AuthFrame::LEN);
         match admitted {
-            Some((token, answer)) => {
-                self.token = token;
+            Some(answer) => {
                 self.tx.push(&answer.encode());
                 self.phase = Phase::Header;
                 self.greet();

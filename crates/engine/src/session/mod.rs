@@ -11,7 +11,7 @@ mod input;
 mod message;
 
 use crate::{
-    auth::{Prefaces, TokenSet},
+    auth::Prefaces,
     events::Parting,
     io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
@@ -42,8 +42,6 @@ pub(crate) struct Session<T: Transport> {
     from: Arc<str>,
     /// What the peer's preface says it is; the legacy wire has none.
     instance: Option<Instance>,
-    /// The token that it has shown; where none is asked for, as good as all.
-    token: TokenSet,
     /// Why it ends, once that is known.
     parting: Option<Parting>,
     mode: Mode,
@@ -134,7 +132,6 @@ impl<T: Transport> Session<T> {
             admission,
             from,
             instance: None,
-            token: TokenSet::ALL,
             parting: None,
             mode: Mode::Native,
             phase: Phase::Sniff,
