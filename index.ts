@@ -31,6 +31,7 @@ export type {
   DescriptorRegions,
   EndpointInfo,
   Limits,
+  Security,
   ListenOptions,
   MapFileOptions,
   MessagesOptions,

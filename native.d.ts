@@ -84,7 +84,7 @@ export declare function closeRegion(attachment: number, operation: number, regio
 export declare function connect(attachment: number, operation: number, endpoint: number, host: string, port: number, legacy: boolean, timeoutMs: number): number
 
 /** Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own. */
-export declare function context(attachment: number, limits?: Record<string, number>): number
+export declare function context(attachment: number, limits?: Record<string, number>, security?: Security): number
 
 /** The figures of an open context. */
 export declare function contextFigures(attachment: number, context: number): object | null
@@ -204,6 +204,12 @@ export declare function lookup(name: string): string | null
  */
 export declare function mapFile(attachment: number, endpoint: number, name: string, fd: number, offset: number, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
 
+/** A secret and its name; the empty one for a secret that has none. */
+export interface NamedSecret {
+  name: string
+  secret: Uint8Array
+}
+
 /** The figures of an open peer. */
 export declare function peerFigures(attachment: number, peer: number): object | null
 
@@ -221,6 +227,13 @@ export declare function regionBuffer(attachment: number, region: number): ArrayB
 
 /** The figures of an open region. */
 export declare function regionFigures(attachment: number, region: number): object | null
+
+/** Who may connect. */
+export interface Security {
+  tokens: Array<NamedSecret>
+  legacy: boolean
+  allowUnauthenticated: boolean
+}
 
 /** Sends JavaScript's bytes as a message; they are copied before this returns. */
 export declare function sendBytes(attachment: number, operation: number, peer: number, view: Uint8Array, tag: number, timeoutMs: number): void

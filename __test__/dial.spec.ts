@@ -79,7 +79,7 @@ test('the endpoint info carries what is advertised, and the endpoint tells where
 })
 
 test('a peer that asks is told what is advertised, and reaches the endpoint by it', async (t) => {
-  const target = await endpoint(t, { host: '0.0.0.0', advertise: '127.0.0.1' })
+  const target = await endpoint(t, { host: '0.0.0.0', advertise: '127.0.0.1', allowUnauthenticated: true })
   t.is(target.host, '0.0.0.0')
   target.alloc('x', 3, { access: 'read' })
   const initiator = await endpoint(t)

@@ -98,8 +98,8 @@ test('the pauses between lookups grow, and nobody is asked once it is over', asy
   const directory = nobody()
   const initiator = await endpoint(t, { directory })
   await t.throwsAsync(initiator.connect({ name: 'x' }, { timeoutMs: 400 }).wait(), { code: 'ERR_TIMEOUT' })
-  // At 0, 10, 30, 70, 150 and 310 ms; later, and so less often, on a busy machine.
-  t.true(directory.asked <= 6, `asked ${directory.asked} times`)
+  // At 0, 5, 15, 35, 75, 155 and 315 ms where every pause is as short as chance makes it; less often on a busy machine.
+  t.true(directory.asked <= 7, `asked ${directory.asked} times`)
 })
 
 test('a lookup that never answers is given up at the deadline, and told so', async (t) => {

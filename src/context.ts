@@ -6,11 +6,16 @@ import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js
 import { metricsOf } from './metrics.js'
 import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
-import type { CloseOptions, Limits } from './options.js'
+import type { CloseOptions, Limits, Security } from './options.js'
+import { checkSecurity, SECURITY_OPTIONS, type CheckedSecurity } from './security.js'
 import { statsOf, type ContextStats } from './stats.js'
 
-/** A new endpoint of `context`; without one, of a context of its own where limits are set, else of the process's own. */
-export let makeEndpoint: (context: TcpContext | undefined, limits: Record<string, number>) => Lifetime
+/** A new endpoint of `context`; without one, of a context of its own where limits or tokens are set, else of the process's own. */
+export let makeEndpoint: (
+  context: TcpContext | undefined,
+  limits: Record<string, number>,
+  security?: CheckedSecurity
+) => Lifetime
 /** Closes an endpoint that {@link makeEndpoint} made; `untold` where no user knows of it. */
 export let endEndpoint: (
   endpoint: Lifetime,
@@ -25,7 +30,7 @@ let shared: number | undefined
 /**
  * What endpoints share: I/O threads, limits, and the lanes to every peer.
  *
- * Endpoints that name no context and set no limits share one that is the process's own, its workers included. Peers of one
+ * Endpoints that name no context and set no limits and no token share one that is the process's own, its workers included. Peers of one
  * context with the same address use the same connections for reads and writes, whichever endpoint connected to them (from the
  * same `localAddress`); each endpoint has one of its own for its messages.
  *
@@ -38,14 +43,15 @@ export class TcpContext {
   readonly #endpoints = new Set<Lifetime>()
 
   /**
-   * A context with limits of its own.
+   * A context with limits and tokens of its own.
    *
-   * @param limits all that is left out has its default; unit, default and range of each are with {@link Limits}
+   * @param options all that is left out has its default; unit, default and range of each are with {@link Limits} and
+   *   {@link Security}
    * @throws `TypeError` or `RangeError` for an unknown option or a value out of its range
    */
-  constructor(limits: Limits = {}) {
-    checkKeys(limits, limitNames())
-    const handle = native.context(attached(), checkLimits(limits))
+  constructor(options: Limits & Security = {}) {
+    checkKeys(options, [...limitNames(), ...SECURITY_OPTIONS])
+    const handle = native.context(attached(), checkLimits(options), checkSecurity(options))
     this.#lifetime = new Lifetime(handle, 'context')
     this.#figures = native.contextFigures(attached(), handle) as Figures
   }
@@ -93,8 +99,8 @@ export class TcpContext {
   }
 
   static {
-    makeEndpoint = (context, limits) => {
-      if (context === undefined) return new Lifetime(endpointOf(limits), 'endpoint')
+    makeEndpoint = (context, limits, security) => {
+      if (context === undefined) return new Lifetime(endpointOf(limits, security), 'endpoint')
       const endpoint = new Lifetime(native.endpoint(attached(), context.#lifetime.use()), 'endpoint', context.#lifetime)
       context.#endpoints.add(endpoint)
       return endpoint
@@ -108,10 +114,10 @@ export class TcpContext {
   }
 }
 
-function endpointOf(limits: Record<string, number>): number {
+function endpointOf(limits: Record<string, number>, security?: CheckedSecurity): number {
   const at = attached()
-  if (Object.keys(limits).length === 0) return native.endpoint(at, (shared ??= native.context(at)))
-  const own = native.context(at, limits)
+  if (security === undefined && Object.keys(limits).length === 0) return native.endpoint(at, (shared ??= native.context(at)))
+  const own = native.context(at, limits, security)
   try {
     return native.endpoint(at, own)
   } finally {

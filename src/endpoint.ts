@@ -44,6 +44,7 @@ import type {
   PeerInfo,
   Received,
   ReceiveOptions,
+  Security,
   TensorOptions,
   Wire,
 } from './options.js'
@@ -52,6 +53,7 @@ import { Peers } from './peers.js'
 import { processDirectory } from './process-directory.js'
 import { ANY_TAG, startReceive } from './receive.js'
 import type { MemoryRegion } from './region.js'
+import { checkSecurity, SECURITY_OPTIONS } from './security.js'
 import { statsOf, type EndpointStats } from './stats.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
@@ -91,11 +93,13 @@ export class TcpEndpoint extends EndpointEmitter {
    *
    * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
    *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
+   *   with `ERR_INSECURE_BIND` when others reach it and there is no token,
    *   with `ERR_DIRECTORY` or `ERR_TIMEOUT` when it cannot be announced under its `name`, with `ERR_CLOSED` when the context
    *   was closed meanwhile.
    */
   static listen(options: ListenOptions = {}): Promise<TcpEndpoint> {
-    checkKeys(options, ['host', 'port', 'context', 'localAddress', 'advertise', 'name', 'directory', ...limitNames()])
+    const own = ['host', 'port', 'context', 'localAddress', 'advertise', 'name', 'directory']
+    checkKeys(options, [...own, ...limitNames(), ...SECURITY_OPTIONS])
     const host = options.host === undefined ? '127.0.0.1' : checkHost(options.host)
     const port = options.port === undefined ? 0 : integer(options.port, 'port', 0, 65_535)
     const localAddress = options.localAddress === undefined ? undefined : checkAddress(options.localAddress, 'localAddress')
@@ -104,8 +108,9 @@ export class TcpEndpoint extends EndpointEmitter {
     const directory = options.directory === undefined ? processDirectory : checkDirectory(options.directory)
     const limits = checkLimits(options)
     const { context } = options
-    if (context !== undefined) checkContext(context, limits)
-    const lifetime = makeEndpoint(context, limits)
+    const security = checkSecurity(options)
+    if (context !== undefined) checkContext(context, limits, options)
+    const lifetime = makeEndpoint(context, limits, security)
     const handle = lifetime.use()
     if (localAddress !== undefined) native.localAddress(attached(), handle, localAddress)
     if (advertised !== undefined) native.advertise(attached(), handle, advertised.host, advertised.port)
@@ -309,8 +314,8 @@ export class TcpEndpoint extends EndpointEmitter {
   }
 }
 
-function checkContext(context: unknown, limits: Record<string, number>): void {
+function checkContext(context: unknown, limits: Record<string, number>, options: Security): void {
   if (!(context instanceof TcpContext)) throw typeError('context', 'a TcpContext', context)
-  const [name] = Object.keys(limits)
+  const [name = SECURITY_OPTIONS.find((one) => options[one] !== undefined)] = Object.keys(limits)
   if (name !== undefined) throw valueError(`${name} belongs to the context: set it there, new TcpContext({ ${name} })`)
 }

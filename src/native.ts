@@ -1,4 +1,5 @@
 import { MemlaneError } from './errors.js'
+import type { CheckedSecurity } from './security.js'
 
 /** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
 export interface Attachment {
@@ -91,7 +92,7 @@ export interface Native {
   errorTable(): ErrorRow[]
   limitTable(): LimitRow[]
 
-  context(at: number, limits?: Record<string, number>): number
+  context(at: number, limits?: Record<string, number>, security?: CheckedSecurity): number
   closeContext(at: number, context: number): void
   endpoint(at: number, context: number): number
   listen(at: number, op: number, endpoint: number, host: string, port: number): void

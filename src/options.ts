@@ -74,11 +74,36 @@ export interface Limits {
   localReceiveBufferBytes?: Integer
 }
 
+/** Who may connect to the endpoints of a context, and how they show that they may. */
+export interface Security {
+  /**
+   * The secret that both ends of every connection must know; each proves it to the other, and it never leaves the process.
+   * At least 16 random bytes, as of `crypto.randomBytes(16)`; a string counts as its UTF-8. Default: none is asked for.
+   */
+  token?: string | Uint8Array
+  /**
+   * Secrets by name, where there are several. Peers are let in with any of them and dialled with the first, so that one is
+   * replaced without a pause: add the new one behind the old one everywhere, then put it first, then take the old one away. At
+   * most 64. Default: none.
+   */
+  tokens?: Readonly<Record<string, string | Uint8Array>>
+  /**
+   * Whether peers may speak the legacy wire, which knows no tokens, although there is a token: whoever reaches the port is
+   * let in by it. Default `false`; without a token the legacy wire is always spoken.
+   */
+  legacy?: boolean
+  /**
+   * Whether endpoints may listen beyond this machine without a token: whoever reaches the port may do what the regions grant.
+   * Default `false`: that is refused with `ERR_INSECURE_BIND`.
+   */
+  allowUnauthenticated?: boolean
+}
+
 /**
- * Options of `TcpEndpoint.listen`. An endpoint with limits has a context of its own; one with neither limits nor `context`
- * is of the process's own context.
+ * Options of `TcpEndpoint.listen`. An endpoint with limits or a token has a context of its own; one with none of them and no
+ * `context` is of the process's own context.
  */
-export interface ListenOptions extends Limits {
+export interface ListenOptions extends Limits, Security {
   /** The context that it belongs to, and ends with. Limits are the context's and may not stand beside it. */
   context?: TcpContext
   /** Address or name to listen on. Default `'127.0.0.1'`: reachable from this machine only. */

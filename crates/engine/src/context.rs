@@ -1,6 +1,7 @@
 //! What endpoints share, and the links to every address they go to.
 
 use crate::{
+    auth::Security,
     config::Limits,
     error::Error,
     link::Link,
@@ -35,7 +36,15 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no thread, no event queue or no entropy.
     pub fn new(limits: Limits) -> Result<Self, Error> {
-        Self::with(threads(limits.io_threads as usize)?, limits, Arc::new(Tcp))
+        Self::secured(limits, Security::default())
+    }
+
+    /// The same, whose endpoints ask for tokens and show theirs.
+    ///
+    /// # Errors
+    /// As for [`Context::new`].
+    pub fn secured(limits: Limits, security: Security) -> Result<Self, Error> {
+        Self::with(threads(limits.io_threads as usize)?, limits, security, Arc::new(Tcp))
     }
 
     /// A context on a runtime that the caller keeps running.
@@ -43,7 +52,7 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no entropy.
     pub fn on(runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits, Arc::new(Tcp))
+        Self::with(vec![runtime], limits, Security::default(), Arc::new(Tcp))
     }
 
     /// The same, over a network that is not the system's.
@@ -52,12 +61,17 @@ impl Context {
     /// As for [`Context::on`].
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn over(network: Arc<dyn Network>, runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits, network)
+        Self::with(vec![runtime], limits, Security::default(), network)
     }
 
-    fn with(threads: Vec<Handle>, limits: Limits, network: Arc<dyn Network>) -> Result<Self, Error> {
+    fn with(
+        threads: Vec<Handle>,
+        limits: Limits,
+        security: Security,
+        network: Arc<dyn Network>,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            shared: Arc::new(Shared::new(threads, limits, network)?),
+            shared: Arc::new(Shared::new(threads, limits, security, network)?),
             links: Arc::default(),
         })
     }

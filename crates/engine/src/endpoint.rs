@@ -6,7 +6,7 @@ use crate::{
     error::{Error, ErrorKind},
     events::{Event, Events},
     fence::{Holders, fence},
-    io::{TcpTransport, listen},
+    io::{ListenError, TcpTransport, listen},
     network::Destination,
     op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
@@ -67,7 +67,10 @@ impl Endpoint {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy for its instance id.
     pub fn new(context: Context) -> Result<Self, Error> {
-        let target = Target::new(Arc::clone(&context.shared().limits))?;
+        let target = Target::secured(
+            Arc::clone(&context.shared().limits),
+            Arc::clone(&context.shared().security),
+        )?;
         context.shared().endpoints.add(Arc::clone(&target.stats));
         Ok(Self {
             holders: Holders::new(Arc::clone(&target)),
@@ -87,7 +90,7 @@ impl Endpoint {
     }
 
     /// Resolves, binds once and accepts from then on; port 0 takes a free one. The ticket ends with `ERR_LISTEN` when the
-    /// address cannot be had.
+    /// address cannot be had, with `ERR_INSECURE_BIND` when others reach it and nobody is asked for a token.
     pub fn listen(&self, host: &str, port: u16, ticket: Ticket) {
         let mut state = self.state.lock();
         if state.closed || state.accepting.is_some() {
@@ -98,11 +101,13 @@ impl Endpoint {
         let context = Arc::clone(self.context.shared());
         let task = self.runtime().spawn(async move {
             let bound = tokio::time::timeout(millis(target.limits.connect_timeout), async {
-                let listener = listen(&host, port, &target.limits).await?;
+                let may = |address| target.security.may_listen(address);
+                let listener = listen(&host, port, &target.limits, may).await?;
                 let address = listener.local_addr()?;
-                Ok::<_, io::Error>((listener, address))
+                Ok::<_, ListenError>((listener, address))
             });
-            match bound.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            let late = |_| Err(ListenError::Io(io::ErrorKind::TimedOut.into()));
+            match bound.await.unwrap_or_else(late) {
                 Ok((listener, address)) => {
                     target.set_address(address.ip().to_string(), address.port());
                     info!(%address, "listening");
@@ -110,7 +115,14 @@ impl Endpoint {
                     accept(listener, target, context).await;
                 }
                 Err(error) => {
-                    let error = Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"));
+                    let error = match error {
+                        ListenError::Io(error) => {
+                            Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"))
+                        }
+                        ListenError::Refused(address) => Error::new(ErrorKind::InsecureBind).detail(format!(
+                            "{address} is not of this machine alone: give the endpoint a token, or allowUnauthenticated: true"
+                        )),
+                    };
                     info!(%error, "not listening");
                     ticket.complete(Err(error));
                 }

@@ -84,6 +84,7 @@ error_table! {
     Auth,           "ERR_AUTH",             Remote,    false, None,                       "authentication failed";
     Closed,         "ERR_CLOSED",           Local,     false, None,                       "this side closed it";
     Listen,         "ERR_LISTEN",           Local,     false, None,                       "the address cannot be listened on";
+    InsecureBind,   "ERR_INSECURE_BIND",    Local,     false, None,                       "others reach this address, and nobody is asked for a token";
     RegionExists,   "ERR_REGION_EXISTS",    Local,     false, None,                       "an open region has this name";
     InvalidName,    "ERR_INVALID_NAME",     Local,     false, None,                       "no region can have this name";
     Memory,         "ERR_MEMORY",           Local,     true,  None,                       "the system has no such memory";

@@ -5,6 +5,7 @@
 //! memory, and its end comes back through the lane's in-flight table to the operation's [`op::Ticket`].
 //! `docs/architecture.md` walks through it step by step.
 
+pub mod auth;
 mod backoff;
 #[cfg(feature = "bench")]
 #[doc(hidden)]

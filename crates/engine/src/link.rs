@@ -271,6 +271,7 @@ impl Link {
             commands: Arc::clone(&commands),
             mode: self.destination.mode,
             preface: preface(endpoint.unwrap_or(context.instance))?,
+            security: Arc::clone(&context.security),
             bulk: bulk.map(BulkQueue::join),
             turn: self.backoff.turn(),
             backoff: Arc::clone(&self.backoff),

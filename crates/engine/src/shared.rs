@@ -1,6 +1,7 @@
 //! What all connections of a context share: I/O threads that are never stopped, and limits.
 
 use crate::{
+    auth::Security,
     config::Limits,
     error::{Error, ErrorKind},
     network::Network,
@@ -18,6 +19,7 @@ use tokio::runtime::{Builder, Handle};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) limits: Arc<Limits>,
+    pub(crate) security: Arc<Security>,
     pub(crate) network: Arc<dyn Network>,
     threads: Vec<Handle>,
     next_thread: AtomicUsize,
@@ -28,9 +30,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(threads: Vec<Handle>, limits: Limits, network: Arc<dyn Network>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        threads: Vec<Handle>,
+        limits: Limits,
+        security: Security,
+        network: Arc<dyn Network>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             limits: Arc::new(limits),
+            security: Arc::new(security),
             network,
             threads,
             next_thread: AtomicUsize::new(0),

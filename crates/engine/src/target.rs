@@ -1,6 +1,7 @@
 //! What the sessions of one endpoint share: its regions, receives, limits and counters.
 
 use crate::{
+    auth::Security,
     config::Limits,
     error::Error,
     events::{Events, Side},
@@ -34,6 +35,7 @@ pub(crate) struct Target {
     pub(crate) events: Arc<Events>,
     /// Those who dialled us.
     pub(crate) roster: Arc<Roster>,
+    pub(crate) security: Arc<Security>,
     instance: [u8; 16],
     address: Mutex<Address>,
     /// The endpoint info, and the generation of the regions that it lists. Every connection sends it from this memory: peers
@@ -70,6 +72,14 @@ impl Target {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
+        Self::secured(limits, Arc::default())
+    }
+
+    /// One that asks its peers for tokens, if there are any.
+    ///
+    /// # Errors
+    /// `ERR_INTERNAL` when the system has no entropy.
+    pub(crate) fn secured(limits: Arc<Limits>, security: Arc<Security>) -> Result<Arc<Self>, Error> {
         let stats = Arc::new(EndpointStats::default());
         let events = Arc::new(Events::default());
         let roster = Roster::new(Side::Inbound);
@@ -79,6 +89,7 @@ impl Target {
             receives: Receives::new(&limits, Arc::clone(&stats)),
             instance: random()?,
             limits,
+            security,
             stats,
             events,
             roster,
@@ -94,7 +105,11 @@ impl Target {
     /// # Errors
     /// `ERR_INTERNAL` when the system has no entropy.
     pub(crate) fn preface(&self) -> Result<Preface, Error> {
-        preface(self.instance)
+        let mut preface = preface(self.instance)?;
+        if !self.security.tokens.is_empty() {
+            preface.flags |= Preface::FLAG_AUTH;
+        }
+        Ok(preface)
     }
 
     /// The endpoint info as JSON.

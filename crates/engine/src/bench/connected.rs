@@ -119,6 +119,7 @@ impl Connected {
             commands,
             mode: Mode::Native,
             preface: initiator.preface().expect("a preface"),
+            security: Arc::default(),
             bulk: None,
             turn: backoff.turn(),
             backoff,

@@ -110,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_from_this_machine_is_known_however_the_listener_was_bound() {
-        let listener = listen("0.0.0.0", 0, &different()).await.unwrap();
+        let listener = listen("0.0.0.0", 0, &different(), |_| true).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let dialled = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();

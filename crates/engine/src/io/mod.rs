@@ -14,7 +14,7 @@ mod timer;
 pub(crate) use dial::dial;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use send_queue::SendQueue;
-pub(crate) use tcp::{TcpTransport, listen};
+pub(crate) use tcp::{ListenError, TcpTransport, listen};
 pub(crate) use timer::Timer;
 
 use raw::{RecvSegment, SendSegment};

@@ -7,7 +7,7 @@ use super::{
 use crate::config::Limits;
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::AsRawFd,
     task::{Context, Poll, ready},
 };
@@ -126,20 +126,45 @@ pub(super) fn socket(address: &SocketAddr, limits: &Limits) -> io::Result<TcpSoc
     Ok(socket)
 }
 
-/// Resolves, binds once and listens; port 0 takes a free one.
-pub(crate) async fn listen(host: &str, port: u16, limits: &Limits) -> io::Result<TcpListener> {
+/// Why nobody listens.
+#[derive(Debug)]
+pub(crate) enum ListenError {
+    /// The address may not be listened on.
+    Refused(SocketAddr),
+    Io(io::Error),
+}
+
+impl From<io::Error> for ListenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Resolves, binds once and listens; port 0 takes a free one. Nobody is heard on an address that `may` refuses.
+pub(crate) async fn listen(
+    host: &str,
+    port: u16,
+    limits: &Limits,
+    may: impl Fn(IpAddr) -> bool,
+) -> Result<TcpListener, ListenError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in lookup_host((host, port)).await? {
-        let attempt = || {
+        let attempt = || -> io::Result<TcpSocket> {
             let socket = socket(&address, limits)?;
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
-            socket.listen(BACKLOG)
+            Ok(socket)
         };
         match attempt() {
-            Ok(listener) => return Ok(listener),
+            Ok(socket) => {
+                let address = socket.local_addr()?;
+                if !may(address.ip()) {
+                    return Err(ListenError::Refused(address));
+                }
+                return Ok(socket.listen(BACKLOG)?);
+            }
             Err(error) => last = error,
         }
     }
-    Err(last)
+    Err(last.into())
 }

@@ -1,6 +1,6 @@
 //! A lane's deadlines: dialling, handshake, operations, progress, idleness. One timer for all of them.
 
-use super::{End, Lane, Link, giving_up::GiveUp, read::Incoming};
+use super::{End, Lane, Link, giving_up::GiveUp};
 use crate::{
     backoff,
     config::millis,
@@ -20,7 +20,7 @@ impl<T: Transport> Lane<T> {
                 self.began + backoff::MOST + millis(limits.connect_timeout)
             }
             (Link::Dialling(_), _) => self.began + millis(limits.connect_timeout),
-            (_, Incoming::Preface) => self.began + millis(limits.handshake_timeout),
+            (_, incoming) if incoming.is_greeting() => self.began + millis(limits.handshake_timeout),
             _ if self.send_error.is_some() => self.moved + millis(limits.drain_time),
             _ if self.is_idle() => self.moved + millis(limits.idle_timeout),
             _ => self.moved + millis(limits.progress_timeout),
@@ -48,7 +48,7 @@ impl<T: Transport> Lane<T> {
         let connect = |what: &str| Error::new(ErrorKind::Connect).detail(what).into();
         match (&self.link, &self.incoming) {
             (Link::Dialling(_), _) => Err(connect("no connection within the connect timeout")),
-            (_, Incoming::Preface) => Err(connect("no answer within the handshake timeout")),
+            (_, incoming) if incoming.is_greeting() => Err(connect("no answer within the handshake timeout")),
             _ if self.send_error.is_some() => Err(self
                 .send_error
                 .take()

@@ -7,6 +7,7 @@
 pub(crate) mod bulk;
 mod clock;
 pub(crate) mod giving_up;
+mod greeting;
 pub(crate) mod inflight;
 pub(crate) mod mates;
 pub(crate) mod queue;
@@ -17,13 +18,14 @@ mod window;
 mod write;
 
 use crate::{
+    auth::Security,
     backoff::{Attempt, Backoff, Turn},
     config::Limits,
     error::{Error, ErrorKind},
     events::Parting,
     io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
-    op::{Operation, OperationKey, Remote, Telling},
+    op::{Instance, Operation, OperationKey, Remote, Telling},
     roster::{Attendance, Destined},
     stats::Stats,
 };
@@ -72,8 +74,9 @@ pub(crate) type Dialler<T> = Box<dyn FnMut() -> Dial<T> + Send>;
 pub(crate) struct LaneParts {
     pub(crate) commands: Arc<Mailbox<Command>>,
     pub(crate) mode: Mode,
-    /// What we say first on the native wire.
+    /// What we say first on the native wire; its nonce is made anew for each connection.
     pub(crate) preface: Preface,
+    pub(crate) security: Arc<Security>,
     /// For a lane that carries large operations.
     pub(crate) bulk: Option<Membership>,
     /// Until it is time to dial.
@@ -105,6 +108,9 @@ pub(crate) struct Lane<T: Transport> {
     attempt: Option<Attempt>,
     mode: Mode,
     preface: Preface,
+    security: Arc<Security>,
+    /// What the peer's preface said it is.
+    instance: Option<Instance>,
     limits: Arc<Limits>,
     stats: Arc<Stats>,
     destined: Destined,
@@ -156,6 +162,7 @@ impl<T: Transport> Lane<T> {
             commands,
             mode,
             preface,
+            security,
             bulk,
             turn,
             backoff,
@@ -175,6 +182,8 @@ impl<T: Transport> Lane<T> {
             attempt: None,
             mode,
             preface,
+            security,
+            instance: None,
             limits,
             stats,
             destined,
@@ -253,7 +262,7 @@ impl<T: Transport> Lane<T> {
         self.moved = Instant::now();
         self.began = self.moved;
         match self.mode {
-            Mode::Native => self.tx.push(&self.preface.encode()),
+            Mode::Native => self.introduce()?,
             Mode::Legacy => self.greet(None),
         }
         Ok(true)

@@ -7,13 +7,14 @@ use super::{
     write::{Departure, count},
 };
 use crate::{
+    auth::Prefaces,
     error::{Error, ErrorKind},
     events::Parting,
     io::Transport,
     op::{Done, FLOOD, Telling, Waiter},
     region::span::Span,
 };
-use memlane_wire::{DESCRIBE_MAX, DescribeLength, Mode, Opcode, Preface, Status, StatusFrame};
+use memlane_wire::{DESCRIBE_MAX, DescribeLength, Mode, Opcode, Status, StatusFrame};
 use std::task::{Context, Poll};
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) enum Incoming {
     Preface,
+    /// Of the proof that the peer knows our token.
+    Proof(Box<Prefaces>),
     /// Of a status frame; on the legacy wire, of the body of the oldest READ.
     Answer,
     /// Of a READ's body. Without `into` the operation was given up and the bytes go nowhere.
@@ -44,31 +47,36 @@ impl Incoming {
         }
     }
 
+    /// Whether it is not settled yet who is there.
+    pub(super) fn is_greeting(&self) -> bool {
+        matches!(self, Self::Preface | Self::Proof(_))
+    }
+
     /// Whether requests may go out.
     pub(super) fn is_open(&self) -> bool {
-        !matches!(self, Self::Preface)
+        !self.is_greeting()
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        matches!(self, Self::Answer | Self::Preface)
+        matches!(self, Self::Answer) || self.is_greeting()
     }
 
     pub(super) fn slot_mut(&mut self) -> Option<&mut Slot> {
         match self {
-            Self::Preface | Self::Answer => None,
+            Self::Preface | Self::Proof(_) | Self::Answer => None,
             Self::Body { slot, .. } | Self::DescribeLength(slot) | Self::Text { slot, .. } => Some(slot),
         }
     }
 
     pub(super) fn into_slot(self) -> Option<Slot> {
         match self {
-            Self::Preface | Self::Answer => None,
+            Self::Preface | Self::Proof(_) | Self::Answer => None,
             Self::Body { slot, .. } | Self::DescribeLength(slot) | Self::Text { slot, .. } => Some(slot),
         }
     }
 }
 
-fn violation(what: &str) -> Error {
+pub(super) fn violation(what: &str) -> Error {
     Error::new(ErrorKind::Protocol).detail(what)
 }
 
@@ -140,7 +148,7 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
-        if matches!(self.incoming, Incoming::Preface) {
+        if self.incoming.is_greeting() {
             return Error::io(ErrorKind::Connect, error);
         }
         if let Some(attendance) = &mut self.attendance {
@@ -156,6 +164,9 @@ impl<T: Transport> Lane<T> {
             return Error::new(ErrorKind::Connect)
                 .detail("the peer hung up in the handshake: it speaks no native wire, or has as many connections as its maxConnections or maxConnectionsPerSource allow");
         }
+        if matches!(self.incoming, Incoming::Proof(_)) {
+            return Error::new(ErrorKind::Auth).detail("the peer refused the token");
+        }
         self.send_error
             .take()
             .unwrap_or_else(|| Error::new(ErrorKind::PeerClosed))
@@ -165,6 +176,7 @@ impl<T: Transport> Lane<T> {
     fn handle_incoming(&mut self) -> Result<bool, Error> {
         match &mut self.incoming {
             Incoming::Preface => self.handle_preface(),
+            Incoming::Proof(_) => self.handle_proof(),
             Incoming::Answer if self.mode == Mode::Legacy => self.handle_legacy_answer(),
             Incoming::Answer => {
                 if self.handle_train() {
@@ -201,26 +213,6 @@ impl<T: Transport> Lane<T> {
                 if is_whole { self.finish_text() } else { Ok(false) }
             }
         }
-    }
-
-    fn handle_preface(&mut self) -> Result<bool, Error> {
-        // The first byte that is no preface's decides, however few more of them come.
-        if Mode::sniff(self.rx.bytes()) == Some(Mode::Legacy) {
-            return Err(violation("what answers there is no memlane endpoint"));
-        }
-        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
-            return Ok(false);
-        };
-        let preface = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
-        let preface = preface.map_err(|error| violation(&error.to_string()))?;
-        self.rx.consume(Preface::LEN);
-        if preface.wants_auth() {
-            return Err(Error::new(ErrorKind::Auth).detail("the peer asks for a token, and none is configured here"));
-        }
-        self.incoming = Incoming::Answer;
-        self.greet(Some(preface.instance));
-        self.issue();
-        Ok(true)
     }
 
     /// Whether answers came for the entries of a list that are the oldest requests.

@@ -49,7 +49,9 @@ impl<T: Transport> Session<T> {
         let limits = &self.target.limits;
         let progress = self.clock.moved + millis(limits.progress_timeout);
         let phase = match self.phase {
-            Phase::Sniff | Phase::Preface => self.clock.accepted + millis(limits.handshake_timeout),
+            Phase::Sniff | Phase::Preface | Phase::Proof { .. } => {
+                self.clock.accepted + millis(limits.handshake_timeout)
+            }
             Phase::Header if self.tx.pending() > 0 => progress,
             Phase::Header if self.rx.len() > 0 => {
                 let began = *self.clock.header.get_or_insert(self.clock.moved);

@@ -2,12 +2,13 @@
 
 use super::{End, Phase, Session};
 use crate::{
+    auth::Prefaces,
     error::{Error, ErrorKind},
     events::{Event, Parting},
     io::Transport,
     log::complain,
 };
-use memlane_wire::{Mode, Preface};
+use memlane_wire::{AuthFrame, Mode, Preface};
 use tracing::debug;
 
 impl<T: Transport> Session<T> {
@@ -19,6 +20,10 @@ impl<T: Transport> Session<T> {
         self.mode = mode;
         self.phase = match mode {
             Mode::Native => Phase::Preface,
+            Mode::Legacy if !self.target.security.takes_legacy() => {
+                self.turn_away("a peer without a preface has no token");
+                return true;
+            }
             Mode::Legacy => {
                 self.target.stats.legacy.add(1);
                 self.greet();
@@ -30,38 +35,70 @@ impl<T: Transport> Session<T> {
 
     /// Whether the preface was there, and is answered.
     ///
-    /// A peer that wants to authenticate is told by our preface that nobody here does, and is left alone: the mismatch
-    /// is an error at its end, never a connection that it believes to be authenticated.
+    /// Where one side has tokens and the other has none, our preface tells the peer so and nothing else follows: the mismatch is
+    /// an error at its end, never a connection that one of the two believes to be authenticated.
     pub(super) fn handle_preface(&mut self) -> Result<bool, End> {
-        let Some(bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
+        let Some(&bytes) = self.rx.bytes().first_chunk::<{ Preface::LEN }>() else {
             return Ok(false);
         };
-        let theirs = Preface::decode(bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
+        let theirs = Preface::decode(&bytes).and_then(|preface| preface.chosen_version().map(|_| preface));
         self.rx.consume(Preface::LEN);
         let Ok(theirs) = theirs else {
             self.broke_protocol("a preface that makes no sense, or of another version");
             return Err(End(Parting::Protocol));
         };
         self.instance = Some(theirs.instance);
-        let ours = self.target.preface().map_err(|_| End(Parting::Local))?;
-        self.tx.push(&ours.encode());
-        self.phase = Phase::Header;
-        if theirs.wants_auth() {
-            self.target.stats.auth_failures.add(1);
-            complain(
-                &self.from,
-                "authentication failed",
-                "the peer wants to authenticate and no token is configured here",
-            );
-            let error =
-                Error::new(ErrorKind::Auth).detail("the peer wants to authenticate, and no token is configured here");
-            self.target.events.tell(|| Event::Error(error.about(&self.from)));
-            self.close_after_answers(Parting::Auth);
-        } else {
-            self.instance = Some(theirs.instance);
-            self.greet();
+        let ours = self.target.preface().map_err(|_| End(Parting::Local))?.encode();
+        self.tx.push(&ours);
+        match (self.target.security.tokens.is_empty(), theirs.wants_auth()) {
+            (true, false) => {
+                self.phase = Phase::Header;
+                self.greet();
+            }
+            (false, true) => {
+                self.phase = Phase::Proof {
+                    hint: theirs.token_hint,
+                    prefaces: Box::new(Prefaces {
+                        initiator: bytes,
+                        target: ours,
+                    }),
+                };
+            }
+            (true, true) => self.turn_away("the peer wants to authenticate, and no token is configured here"),
+            (false, false) => self.turn_away("the peer has no token"),
         }
         Ok(true)
+    }
+
+    /// Whether the proof was there. Until it is, and holds, nothing of what the peer sends is looked at.
+    pub(super) fn handle_proof(&mut self) -> bool {
+        let Phase::Proof { hint, prefaces } = &self.phase else {
+            return false;
+        };
+        let Some(proof) = AuthFrame::take(self.rx.bytes()) else {
+            return false;
+        };
+        let admitted = self.target.security.tokens.admit(*hint, prefaces, proof);
+        self.rx.consume(AuthFrame::LEN);
+        match admitted {
+            Some(answer) => {
+                self.tx.push(&answer.encode());
+                self.phase = Phase::Header;
+                self.greet();
+            }
+            // Which of the two it was is nobody's business who cannot prove anything.
+            None => self.turn_away("the peer knows no token of ours"),
+        }
+        true
+    }
+
+    /// The peer may not come in; what it sends from now on goes nowhere.
+    fn turn_away(&mut self, why: &str) {
+        self.target.stats.auth_failures.add(1);
+        complain(&self.from, "authentication failed", why);
+        let error = Error::new(ErrorKind::Auth).detail(why);
+        self.target.events.tell(|| Event::Error(error.about(&self.from)));
+        self.close_after_answers(Parting::Auth);
     }
 
     /// It is known who is there.

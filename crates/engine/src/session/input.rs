@@ -33,6 +33,7 @@ impl<T: Transport> Session<T> {
             let went_on = match &self.phase {
                 Phase::Sniff => self.handle_sniff(),
                 Phase::Preface => self.handle_preface()?,
+                Phase::Proof { .. } => self.handle_proof(),
                 Phase::Header => self.tx.takes_more(leaves) && self.handle_header(),
                 Phase::Store { .. } => self.handle_store(),
                 Phase::Drain { .. } => self.handle_drain(),

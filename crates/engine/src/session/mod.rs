@@ -11,6 +11,7 @@ mod input;
 mod message;
 
 use crate::{
+    auth::Prefaces,
     events::Parting,
     io::{RecvBuffer, SendQueue, Timer, Transport, share},
     mailbox::Mailbox,
@@ -68,6 +69,11 @@ enum Phase {
     /// Of a preface or of a legacy header: not known yet.
     Sniff,
     Preface,
+    /// Of the proof that the peer knows the token which its preface names.
+    Proof {
+        hint: u32,
+        prefaces: Box<Prefaces>,
+    },
     Header,
     /// Of a WRITE's body.
     Store {
@@ -238,7 +244,7 @@ impl<T: Transport> Session<T> {
     fn end_of_stream(&mut self) -> Result<usize, End> {
         self.ended = true;
         match self.phase {
-            Phase::Sniff | Phase::Preface => return Err(End(Parting::Closed)),
+            Phase::Sniff | Phase::Preface | Phase::Proof { .. } => return Err(End(Parting::Closed)),
             Phase::Header | Phase::Closing { .. } => {}
             _ => self.leave_phase(Phase::Header),
         }

@@ -66,6 +66,7 @@ async fn a_dial_that_gets_nowhere_ends_with_the_connect_timeout() {
         commands: Arc::clone(&commands),
         mode: Mode::Native,
         preface: target.preface().unwrap(),
+        security: Arc::default(),
         bulk: None,
         turn: backoff.turn(),
         backoff,

@@ -14,6 +14,7 @@ mod stats;
 mod support;
 mod tcp;
 mod telling;
+mod tokens;
 mod trains;
 mod unexpected;
 mod wired;

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::{
+    auth::Security,
     backoff::Backoff,
     error::{Error, ErrorKind},
     io::{
@@ -39,12 +40,18 @@ pub(crate) struct Wired {
 pub(crate) const REGION: usize = 3 << 20;
 
 pub(crate) fn wired(mode: Mode, there: Behaviour, back: Behaviour) -> Wired {
-    let target = Target::new(Arc::default()).unwrap();
+    wired_by(mode, [there, back], Arc::default(), Arc::default())
+}
+
+/// The same, of an initiator and a target with tokens.
+pub(crate) fn wired_by(mode: Mode, [there, back]: [Behaviour; 2], ours: Arc<Security>, theirs: Arc<Security>) -> Wired {
+    let target = Target::secured(Arc::default(), theirs).unwrap();
     let region = target.registry.alloc("kv", REGION, Access::READ_WRITE).unwrap();
     let (near, far) = pipe(there, back);
     let admission = target.admit("127.0.0.1:9".parse().unwrap()).unwrap();
     let session = tokio::spawn(Session::new(far, Arc::clone(&target), admission, "127.0.0.1:9".into()));
-    let (commands, bulk, lane) = lane(near, mode);
+    let bulk = Arc::default();
+    let (commands, lane) = secured_lane(&bulk, vec![near], mode, ours);
     Wired {
         target,
         region,
@@ -69,6 +76,16 @@ pub(crate) fn lane_over(near: Vec<Pipe>, mode: Mode) -> (Arc<Mailbox<Command>>, 
 
 /// The same, as one of several lanes.
 pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Arc<Mailbox<Command>>, JoinHandle<()>) {
+    secured_lane(bulk, near, mode, Arc::default())
+}
+
+/// The same, of a context with tokens.
+pub(crate) fn secured_lane(
+    bulk: &Arc<BulkQueue>,
+    near: Vec<Pipe>,
+    mode: Mode,
+    security: Arc<Security>,
+) -> (Arc<Mailbox<Command>>, JoinHandle<()>) {
     let initiator = Target::new(Arc::default()).unwrap();
     let commands = Arc::new(Mailbox::default());
     bulk.mates().add(&commands);
@@ -77,6 +94,7 @@ pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Ar
         commands: Arc::clone(&commands),
         mode,
         preface: initiator.preface().unwrap(),
+        security,
         bulk: Some(bulk.join()),
         turn: backoff.turn(),
         backoff,

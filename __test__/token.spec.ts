@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import { type ListenOptions, TcpContext, TcpEndpoint } from 'memlane'
+import { endpoint, url } from './support/pair'
+
+const SECRET = 'correct horse battery staple'
+
+/** What a read between endpoints with these options comes to: its bytes, or the code and message of its failure. */
+async function readBetween(t: Parameters<typeof endpoint>[0], theirs: ListenOptions, ours: ListenOptions) {
+  const target = await endpoint(t, theirs)
+  target.alloc('x', 3, { access: 'read' })
+  const initiator = await endpoint(t, ours)
+  const read = initiator.connect(url(target)).then((peer) => peer.read('x'))
+  const ended = await read.then(
+    (bytes) => ({ bytes: bytes.byteLength }),
+    ({ code, message }: { code: string; message: string }) => ({ code, message })
+  )
+  return { ...ended, failures: target.stats().authFailures }
+}
+
+test('whoever knows the token gets in, and so does whoever knows one of several', async (t) => {
+  const bytes = randomBytes(16)
+  const rotated = { tokens: { new: 'b', old: 'a' } }
+  for (const [theirs, ours] of [
+    [{ token: SECRET }, { token: SECRET }],
+    [{ token: bytes }, { token: new Uint8Array(bytes) }],
+    [{ token: SECRET }, { token: Buffer.from(SECRET) }],
+    [rotated, { tokens: { old: 'a' } }],
+    [rotated, { tokens: { new: 'b' } }],
+    [{ tokens: { old: 'a' } }, { tokens: { old: 'a', new: 'b' } }],
+  ] as [ListenOptions, ListenOptions][]) {
+    t.like(await readBetween(t, theirs, ours), { bytes: 3, failures: 0 })
+  }
+})
+
+test('whoever has no token, or another one, fails with ERR_AUTH and is counted', async (t) => {
+  for (const [theirs, ours, says] of [
+    [{ token: SECRET }, {}, 'asks for a token'],
+    [{}, { token: SECRET }, 'has no token'],
+    [{ token: 't' }, { token: 't\0' }, 'refused the token'],
+    [{ token: 't' }, { tokens: { t: 't' } }, 'refused the token'],
+    [{ tokens: { new: 'b' } }, { tokens: { old: 'a', new: 'b' } }, 'refused the token'],
+  ] as [ListenOptions, ListenOptions, string][]) {
+    const ended = await readBetween(t, theirs, ours)
+    t.like(ended, { code: 'ERR_AUTH', failures: 1 })
+    t.true('message' in ended && ended.message.includes(says), says)
+    t.false('message' in ended && ended.message.includes(SECRET))
+  }
+})
+
+test('the legacy wire is served beside a token only where that is asked for', async (t) => {
+  for (const legacy of [false, true]) {
+    const target = await endpoint(t, { token: SECRET, legacy })
+    const region = target.alloc('x', 3, { access: 'read' })
+    const { addr, length } = target.endpointInfo().mr_info[region.name] as { addr: number; length: number }
+    const info = { host: target.host, port: target.port, mr_info: { x: { addr, length } } }
+    const peer = await (await endpoint(t)).connect(info)
+    if (legacy) t.is((await peer.read('x')).byteLength, 3)
+    else await t.throwsAsync(peer.read('x'), { code: 'ERR_PEER_CLOSED' })
+    // A read that meets a closed connection is tried once more.
+    t.is(target.stats().authFailures, legacy ? 0 : 2)
+  }
+})
+
+test('an address that others reach is not listened on without a token, unless that is asked for', async (t) => {
+  for (const host of ['0.0.0.0', '::']) {
+    const refused = await t.throwsAsync(TcpEndpoint.listen({ host }), { code: 'ERR_INSECURE_BIND' })
+    t.like(refused, { origin: 'local', operation: 'listen', retryable: false })
+    t.regex(refused.message, /token.*allowUnauthenticated/)
+    const listening = [{ host, token: SECRET }, { host, allowUnauthenticated: true }]
+    for (const options of listening) t.is((await endpoint(t, options)).host, host)
+  }
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) await endpoint(t, { host })
+})
+
+test('endpoints of a context have its token', async (t) => {
+  const context = new TcpContext({ token: SECRET })
+  const target = await endpoint(t, { context })
+  target.alloc('x', 3, { access: 'read' })
+  const peer = await (await endpoint(t, { token: SECRET })).connect(url(target))
+  t.is((await peer.read('x')).byteLength, 3)
+  for (const options of [{ token: SECRET }, { tokens: { a: 'b' } }, { legacy: true }, { allowUnauthenticated: true }]) {
+    t.throws(() => TcpEndpoint.listen({ context, ...options }), { code: 'ERR_INVALID_ARG_VALUE', message: /belongs to the context/ })
+  }
+})
+
+test('a token is what it was at the call', async (t) => {
+  const token = Buffer.from(SECRET)
+  const target = await endpoint(t, { token })
+  token.fill(0)
+  target.alloc('x', 3, { access: 'read' })
+  const peer = await (await endpoint(t, { token: SECRET })).connect(url(target))
+  t.is((await peer.read('x')).byteLength, 3)
+})
+
+test('tokens that are none are refused, and no message shows one', (t) => {
+  for (const [options, expected] of [
+    [{ token: '' }, 'token is empty'],
+    [{ token: new Uint8Array(0) }, 'token is empty'],
+    [{ token: 5 }, 'token'],
+    [{ token: SECRET, tokens: { a: 'b' } }, 'one of them is enough'],
+    [{ tokens: {} }, 'tokens holds none'],
+    [{ tokens: [SECRET] }, 'tokens'],
+    [{ tokens: { '': SECRET } }, 'at least one character'],
+    [{ tokens: { a: '' } }, 'empty'],
+    [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [index, SECRET])) }, 'at most 64'],
+    [{ legacy: 1 }, 'legacy'],
+    [{ allowUnauthenticated: 'yes' }, 'allowUnauthenticated'],
+  ] as [ListenOptions, string][]) {
+    const error = t.throws(() => new TcpContext(options), undefined, expected)
+    t.true(error.message.includes(expected), error.message)
+    t.false(error.message.includes(SECRET))
+  }
+})

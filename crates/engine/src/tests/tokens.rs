@@ -1,0 +1,157 @@
+//! Who gets in with which token, over a pipe; and what those hear who do not.
+
+use super::wired::*;
+use crate::{
+    auth::{Security, Tokens},
+    error::{Error, ErrorKind},
+    io::pipe::{Behaviour, pipe},
+    op::{Done, Request},
+    region::{memory::Memory, span::Span},
+    session::Session,
+    stats::Counted,
+    target::Target,
+};
+use memlane_wire::{AuthFrame, Header, Mode, Opcode, Preface};
+use std::{sync::Arc, time::Duration};
+
+type List<'a> = &'a [(&'a str, &'a str)];
+
+fn security(list: List<'_>) -> Arc<Security> {
+    let mut tokens = Tokens::default();
+    for (name, secret) in list {
+        tokens.add(name, secret.as_bytes()).unwrap();
+    }
+    Arc::new(Security {
+        tokens,
+        ..Security::default()
+    })
+}
+
+/// How a read ends between an initiator and a target with these tokens, and how many the target has turned away.
+async fn read_between(ours: List<'_>, theirs: List<'_>, mode: Mode) -> (Result<Done, Error>, u64) {
+    let both = [Behaviour::default(), Behaviour::default()];
+    let wired = wired_by(mode, both, security(ours), security(theirs));
+    let into = Span::whole(Memory::private(64).unwrap());
+    let addr = wired.region.address();
+    let read = wired.start(Request::Read { addr, into }, Duration::from_secs(1));
+    let ended = read.ended.wait().await;
+    (ended, wired.target.stats.totals().auth_failures)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_gets_in_with_any_token_of_the_target_and_with_none_where_none_is_asked_for() {
+    let (rotated, trainer): (List<'_>, List<'_>) = (&[("new", "b"), ("old", "a")], &[("old", "a")]);
+    let cases: [(List<'_>, List<'_>); 4] = [
+        (&[], &[]),
+        (&[("", "t")], &[("", "t")]),
+        (trainer, rotated),
+        (rotated, rotated),
+    ];
+    for (ours, theirs) in cases {
+        let (ended, failures) = read_between(ours, theirs, Mode::Native).await;
+        assert!(
+            matches!(ended, Ok(Done::Bytes(64))),
+            "{ours:?} to {theirs:?}: {ended:?}"
+        );
+        assert_eq!(failures, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_no_token_or_another_one_is_told_so_and_counted() {
+    let cases: [(List<'_>, List<'_>, &str, u64); 6] = [
+        (&[], &[("", "t")], "asks for a token", 1),
+        (&[("", "t")], &[], "has no token", 1),
+        (&[("", "t")], &[("", "t\0")], "refused the token", 1),
+        (&[("", "t\0")], &[("", "t")], "refused the token", 1),
+        (&[("a", "t")], &[("b", "t")], "refused the token", 1),
+        (&[("", "t")], &[("b", "t")], "refused the token", 1),
+    ];
+    for (ours, theirs, says, counted) in cases {
+        let (ended, failures) = read_between(ours, theirs, Mode::Native).await;
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth, "{ours:?} to {theirs:?}: {error}");
+        assert!(error.to_string().contains(says), "{ours:?} to {theirs:?}: {error}");
+        assert_eq!(failures, counted, "{ours:?} to {theirs:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_legacy_wire_is_closed_where_there_are_tokens() {
+    let (ended, failures) = read_between(&[], &[("", "t")], Mode::Legacy).await;
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::PeerClosed);
+    assert_eq!(failures, 1);
+}
+
+/// A session that asks for `token`, whose initiator is in our hands and has said `first`.
+async fn asked(target: &Arc<Target>, first: &[u8]) -> (Far, tokio::task::JoinHandle<()>) {
+    let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+    let admission = target.admit("127.0.0.4:9".parse().unwrap()).unwrap();
+    let session = Session::new(far, Arc::clone(target), admission, "127.0.0.4:9".into());
+    let (near, session) = (Far(near), tokio::spawn(session));
+    near.say(first).await;
+    (near, session)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_of_an_earlier_connection_opens_no_other_one() {
+    let both = security(&[("", "t")]);
+    let target = Target::secured(Arc::default(), Arc::clone(&both)).unwrap();
+    let ours = Target::secured(Arc::default(), Arc::clone(&both))
+        .unwrap()
+        .preface()
+        .unwrap()
+        .encode();
+
+    let (near, session) = asked(&target, &ours).await;
+    let theirs: [u8; Preface::LEN] = near.hear(Preface::LEN).await.try_into().unwrap();
+    let prefaces = crate::auth::Prefaces {
+        initiator: ours,
+        target: theirs,
+    };
+    let proof = both
+        .tokens
+        .dialled_proof(crate::auth::Role::Initiator, &prefaces)
+        .unwrap();
+    near.say(&proof.encode()).await;
+    let answer = AuthFrame::take(&near.hear(AuthFrame::LEN).await).unwrap();
+    assert!(
+        both.tokens
+            .dialled_accepts(crate::auth::Role::Target, &prefaces, answer)
+    );
+    drop(near);
+    session.await.unwrap();
+
+    let (near, session) = asked(&target, &[&ours[..], &proof.encode()].concat()).await;
+    near.hear(Preface::LEN).await;
+    drop(near);
+    session.await.unwrap();
+    assert_eq!(target.stats.totals().auth_failures, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_an_initiator_sends_before_its_proof_holds_is_served() {
+    let target = Target::secured(Arc::default(), security(&[("", "t")])).unwrap();
+    let region = target
+        .registry
+        .alloc("kv", 64, crate::region::Access::READ_WRITE)
+        .unwrap();
+    let write = Header::new(Opcode::Write, 64, region.address()).encode();
+    let mut preface = Target::secured(Arc::default(), security(&[("", "t")]))
+        .unwrap()
+        .preface()
+        .unwrap();
+    for flags in [0, Preface::FLAG_AUTH] {
+        preface.flags = flags;
+        let said = [&preface.encode()[..], &[0; AuthFrame::LEN], &write, &[1; 64]].concat();
+        let (near, session) = asked(&target, &said).await;
+        assert_eq!(near.hear(Preface::LEN).await.len(), Preface::LEN);
+        drop(near);
+        session.await.unwrap();
+    }
+    let totals = target.stats.totals();
+    assert_eq!((totals.auth_failures, totals.bytes.stored), (2, 0));
+    let mut bytes = [7; 64];
+    region.span(0, 64).unwrap().copy_out(0, &mut bytes).unwrap();
+    assert_eq!(bytes, [0; 64]);
+}

@@ -1,0 +1,55 @@
+import { bytesOf, checkBoolean, shown, typeError, valueError } from './arguments.js'
+import type { Security } from './options.js'
+
+/** The options of {@link Security}. */
+export const SECURITY_OPTIONS = ['token', 'tokens', 'legacy', 'allowUnauthenticated'] as const
+
+const MOST_TOKENS = 64
+
+/** A secret and its name; that of a `token` has none. */
+export interface NamedSecret {
+  name: string
+  secret: Uint8Array
+}
+
+/** Options of {@link Security} as the engine takes them; nothing when none is set. */
+export interface CheckedSecurity {
+  tokens: NamedSecret[]
+  legacy: boolean
+  allowUnauthenticated: boolean
+}
+
+export function checkSecurity(options: Security): CheckedSecurity | undefined {
+  if (SECURITY_OPTIONS.every((name) => options[name] === undefined)) return undefined
+  const { token, tokens, legacy, allowUnauthenticated } = options
+  if (token !== undefined && tokens !== undefined) throw valueError('token and tokens: one of them is enough')
+  return {
+    tokens: token === undefined ? named(tokens) : [{ name: '', secret: secret(token, 'token') }],
+    legacy: legacy !== undefined && checkBoolean(legacy, 'legacy'),
+    allowUnauthenticated: allowUnauthenticated !== undefined && checkBoolean(allowUnauthenticated, 'allowUnauthenticated'),
+  }
+}
+
+function named(tokens: Security['tokens']): NamedSecret[] {
+  if (tokens === undefined) return []
+  if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens)) {
+    throw typeError('tokens', 'an object of secrets by their names', tokens)
+  }
+  const list = Object.entries(tokens).map(([name, value]) => {
+    if (name === '') throw valueError('tokens: a name has at least one character')
+    return { name, secret: secret(value, `tokens[${shown(name)}]`) }
+  })
+  if (list.length === 0) throw valueError('tokens holds none: leave it out, or name one')
+  if (list.length > MOST_TOKENS) throw valueError(`tokens holds ${list.length}; at most ${MOST_TOKENS} are told apart`)
+  return list
+}
+
+/** A copy, so that nobody changes it later. Messages never show it. */
+function secret(value: unknown, what: string): Uint8Array {
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+    throw typeError(what, 'a string or a Uint8Array', typeof value)
+  }
+  const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : new Uint8Array(bytesOf(value, what))
+  if (bytes.byteLength === 0) throw valueError(`${what} is empty: whoever asks for it would be let in`)
+  return bytes
+}
