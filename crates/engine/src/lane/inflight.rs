@@ -133,7 +133,7 @@ impl InFlight {
                 if lies(slot) {
                     return Err(Violation::AnsweredBeforeSent);
                 }
-                return self.oldest().ok_or(Violation::UnknownSequence);
+                return self.take_one().ok_or(Violation::UnknownSequence);
             }
             _ => {}
         }
@@ -148,6 +148,11 @@ impl InFlight {
     /// Takes out the oldest request but for SENDs: the one that the legacy wire answers next.
     pub(crate) fn oldest(&mut self) -> Option<Slot> {
         self.split();
+        self.take_one()
+    }
+
+    /// The same where that is known to be a request of its own.
+    fn take_one(&mut self) -> Option<Slot> {
         let Some(Ordered::One(slot)) = self.ordered.pop_front() else {
             return None;
         };
@@ -171,7 +176,14 @@ impl InFlight {
     }
 
     /// Has the oldest request be one of its own.
+    #[inline]
     fn split(&mut self) {
+        if matches!(self.ordered.front(), Some(Ordered::Train(_))) {
+            self.take_first_off();
+        }
+    }
+
+    fn take_first_off(&mut self) {
         let Some(Ordered::Train(train)) = self.ordered.front_mut() else {
             return;
         };
