@@ -62,6 +62,17 @@ test('the legacy wire is served beside a token only where that is asked for', as
   }
 })
 
+test('whoever has a token sends nothing to a peer on the legacy wire, unless that is asked for', async (t) => {
+  const target = await endpoint(t)
+  const { addr, length } = { addr: target.alloc('x', 3, { access: 'readwrite' }).address, length: 3 }
+  const info = { host: target.host, port: target.port, mr_info: { x: { addr, length } } }
+  const refused = await (await endpoint(t, { token: SECRET })).connect(info)
+  await t.throwsAsync(refused.write('x', Uint8Array.of(1, 2, 3)), { code: 'ERR_AUTH' })
+  t.is(target.stats().bytes.stored, 0)
+  const asked = await (await endpoint(t, { token: SECRET, legacy: true })).connect(info)
+  t.is((await asked.read('x')).byteLength, 3)
+})
+
 test('an address that others reach is not listened on without a token, unless that is asked for', async (t) => {
   for (const host of ['0.0.0.0', '::']) {
     const refused = await t.throwsAsync(TcpEndpoint.listen({ host }), { code: 'ERR_INSECURE_BIND' })
@@ -101,7 +112,10 @@ test('tokens that are none are refused, and no message shows one', (t) => {
     [{ token: SECRET, tokens: { a: 'b' } }, 'one of them is enough'],
     [{ tokens: {} }, 'tokens holds none'],
     [{ tokens: [SECRET] }, 'tokens'],
-    [{ tokens: { '': SECRET } }, 'at least one character'],
+    [{ tokens: SECRET }, 'tokens'],
+    [{ tokens: { 2026: SECRET } }, 'whole number'],
+    [{ tokens: { '\ud800': SECRET } }, 'surrogate'],
+    [{ tokens: { '': SECRET } }, 'name'],
     [{ tokens: { a: '' } }, 'empty'],
     [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [index, SECRET])) }, 'at most 64'],
     [{ legacy: 1 }, 'legacy'],

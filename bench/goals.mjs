@@ -6,7 +6,7 @@ import { GROWTH_GOALS } from './growth/rows.mjs'
 import { roadGoals } from './road-rows.mjs'
 import { median } from './stats.mjs'
 
-const LIBRARIES = ['dlslime', 'mooncake', 'nixl', 'ucx']
+const LIBRARIES = ['dlslime', 'mooncake', 'nixl', 'ucx', 'ucx-tag']
 const PEERS = ['node-net', 'ipc', 'zeromq', 'grpc', 'redis', ...LIBRARIES]
 
 const LANES = ['memlane', 'memlane:2', 'memlane:4']

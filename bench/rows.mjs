@@ -184,7 +184,7 @@ export const rows = (scale) => [
   },
   {
     id: 'batch-64B',
-    title: '64 B reads in batches of 1,000, one batch out',
+    title: '64 B reads in batches of 1,000, one batch out; a promise for each batch, or for each entry where there are no batches',
     contenders: ['memlane', 'memlane:prepared', 'node-net', ...SERVERS, ...ENGINES],
     completion: ARRIVED,
     run: { ...BATCHES, out: 1, seconds: 1.5 * scale },

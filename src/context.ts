@@ -30,7 +30,7 @@ let shared: number | undefined
 /**
  * What endpoints share: I/O threads, limits, and the lanes to every peer.
  *
- * Endpoints that name no context and set no limits and no token share one that is the process's own, its workers included. Peers of one
+ * Endpoints that name no context and set no limits and nothing of {@link Security} share one that is the process's own, its workers included. Peers of one
  * context with the same address use the same connections for reads and writes, whichever endpoint connected to them (from the
  * same `localAddress`); each endpoint has one of its own for its messages.
  *

@@ -231,7 +231,7 @@ export class TcpEndpoint extends EndpointEmitter {
     }
     const connect =
       checked === undefined
-        ? new NamedConnect(this.#lifetime, this.#peers, this.#directory, name as string, wire, timeoutMs)
+        ? new NamedConnect(this.#lifetime, this.#peers, this.#directory, name as string, wire, timeoutMs, mostInfoBytes)
         : new Connect(this.#lifetime, this.#peers, checked, timeoutMs)
     return followed(connect, signal)
   }

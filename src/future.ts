@@ -6,6 +6,8 @@ import { illegalConstructor, MemlaneError } from './errors.js'
 import { native } from './native.js'
 
 const SLICE_MS = 100
+/** The clock as it was at the start: a test's own would stand still while a thread blocks. */
+const now = performance.now.bind(performance)
 
 const PENDING = 0
 const FULFILLED = 1
@@ -37,10 +39,8 @@ function expected(error: Error): boolean {
 }
 
 function watch(future: object, error: Error): void {
-  // Until its stack was formatted an error holds the receivers of its frames, this very future among them. So do the
-  // functions that end it, where it is the last one made.
+  // Until its stack was formatted an error holds the receivers of its frames, this very future among them.
   void error.stack
-  capturedResolve = capturedReject = undefined
   dropped.register(future, error, future)
 }
 
@@ -99,10 +99,10 @@ const ignore = (): undefined => undefined
 export let begin: (future: TransferFuture<unknown> & Completion & Traceable) => number
 /** Gives back the slot of an operation that could not be issued; with the error that its caller gets, that is its end. */
 export let withdraw: (future: TransferFuture<unknown>, error?: unknown) => void
-/** Ends `future` with a value. */
-export let fulfil: <T>(future: TransferFuture<T>, value: T) => void
-/** Ends `future` with an error. */
-export let fail: (future: TransferFuture<unknown>, error: Error) => void
+/** Ends `future` with a value; false where it has ended already. */
+export let fulfil: <T>(future: TransferFuture<T>, value: T) => boolean
+/** Ends `future` with an error; false where it has ended already. */
+export let fail: (future: TransferFuture<unknown>, error: Error) => boolean
 /** Cancels `future` when `signal` fires. */
 let follow: (future: TransferFuture<unknown>, signal: AbortSignal) => void
 /** Whether somebody gave `future` up. */
@@ -110,7 +110,7 @@ export let cancelled: (future: TransferFuture<unknown>) => boolean
 /** The reason of the signal that gave it up. */
 export let abortReason: (future: TransferFuture<unknown>) => unknown
 /** What `constructor` of a future is, which whoever is about to wait for it asks for first. */
-let look: (future: TransferFuture<unknown>) => unknown
+let look: (future: TransferFuture<unknown>, isAttaching: boolean) => unknown
 
 /**
  * The result of an operation that is already on its way.
@@ -141,6 +141,8 @@ export abstract class TransferFuture<T> extends Promise<T> {
     super(capture as never)
     this.#resolve = capturedResolve
     this.#reject = capturedReject
+    // They hold the future, and with it its result.
+    capturedResolve = capturedReject = undefined
   }
 
   /** Awaits the result, as a promise would. */
@@ -149,7 +151,7 @@ export abstract class TransferFuture<T> extends Promise<T> {
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null
   ): Promise<A | B> {
-    look(this)
+    look(this, true)
     return super.then(onFulfilled, onRejected)
   }
 
@@ -170,7 +172,7 @@ export abstract class TransferFuture<T> extends Promise<T> {
 
   /** The result as a promise, the same one at each call. */
   wait(): Promise<T> {
-    look(this)
+    look(this, true)
     if (this.#state !== REJECTED || this.#isSeen) return this
     return (this.#more().promise ??= Promise.reject(this.#result as Error))
   }
@@ -211,9 +213,9 @@ export abstract class TransferFuture<T> extends Promise<T> {
    */
   waitSync(seconds: number): T | null
   waitSync(seconds?: number): T | null {
-    const deadline = seconds === undefined ? Infinity : performance.now() + checkSeconds(seconds)
+    const deadline = seconds === undefined ? Infinity : now() + checkSeconds(seconds)
     while (this.#state === PENDING) {
-      const left = Math.max(0, Math.ceil(deadline - performance.now()))
+      const left = Math.max(0, Math.ceil(deadline - now()))
       // In slices, because a worker that sleeps in native code cannot be terminated until it comes back.
       if (native.waitSync(attached(), this.#operation, Math.min(left, SLICE_MS))) drain()
       else if (left <= SLICE_MS) return null
@@ -243,18 +245,29 @@ export abstract class TransferFuture<T> extends Promise<T> {
     if (subject !== undefined) this.#more().message = tellStart(subject)
   }
 
-  #settle(state: number, result: T | Error): void {
+  /** Whether it had not ended before: what it comes to never changes. */
+  #settle(state: number, result: T | Error): boolean {
+    if (this.#state !== PENDING) return false
     this.#state = state
     this.#result = result
     this.#operation = -1
     const extras = this.#extras
-    if (extras === undefined) return this.#release(false)
+    if (extras === undefined) {
+      this.#release(false)
+      return true
+    }
+    let isWaitedFor = false
     try {
       // First: subscribers hear of it before whoever waits goes on. One of them can make it throw, who has the message.
       if (extras.message !== undefined) this.#end(extras, extras.message)
     } finally {
-      this.#release(this.#tell(extras))
+      try {
+        isWaitedFor = this.#tell(extras)
+      } finally {
+        this.#release(isWaitedFor)
+      }
     }
+    return true
   }
 
   /** Lets go whoever awaits it. */
@@ -275,17 +288,16 @@ export abstract class TransferFuture<T> extends Promise<T> {
 
   /** Tells those that wait for a time; whether there were any. */
   #tell(extras: Extras<T>): boolean {
-    extras.followed?.delete(this)
-    extras.followed = undefined
-    const { waiters } = extras
-    if (waiters === undefined) return false
-    extras.waiters = undefined
-    for (const waiter of waiters) {
+    const { followed, waiters } = extras
+    extras.followed = extras.waiters = undefined
+    for (const waiter of waiters ?? []) {
       clearTimeout(waiter.timer)
       if (this.#state === FULFILLED) waiter.resolve(this.#result as T)
       else waiter.reject(this.#result as Error)
     }
-    return waiters.size > 0
+    // Last: a signal of the program's own making may throw.
+    followed?.delete(this)
+    return waiters !== undefined && waiters.size > 0
   }
 
   #end(extras: Extras<T>, message: OperationMessage): void {
@@ -314,19 +326,22 @@ export abstract class TransferFuture<T> extends Promise<T> {
       const followers = Followers.of(signal)
       future.#more().followed = followers
       followers.add(future)
+      // By a subscriber to its start, behind the look at the signal.
+      if (signal.aborted) future.cancel()
     }
     cancelled = (future) => future.#extras?.cancelled === true
     abortReason = (future) => {
       const signal = future.#extras?.followed?.signal
       return signal?.aborted === true ? signal.reason : undefined
     }
-    look = (future) => {
+    look = (future, isAttaching) => {
       // A prototype is asked as well, by whoever prints it.
       if (!(#state in future)) return TransferFuture
       if (!future.#isSeen) {
         if (future.#state === REJECTED) {
-          // Its failure was kept from being an unhandled one: whoever comes now gets a promise whose failure is.
-          dropped.unregister(future)
+          // Its failure was kept from being an unhandled one: whoever comes now gets a promise whose failure is. Whoever only
+          // compares it with another value attaches to nothing.
+          if (isAttaching) dropped.unregister(future)
           return TransferFuture
         }
         future.#isSeen = true
@@ -344,7 +359,7 @@ export abstract class TransferFuture<T> extends Promise<T> {
 export function awaitedAsPromise(kind: { prototype: TransferFuture<unknown> }): void {
   Object.defineProperty(kind.prototype, 'constructor', {
     get(this: TransferFuture<unknown>) {
-      return look(this)
+      return look(this, false)
     },
     configurable: true,
   })

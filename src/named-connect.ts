@@ -37,6 +37,7 @@ export class NamedConnect extends TransferFuture<Peer> {
   readonly #name: string
   readonly #wire: Wire | undefined
   readonly #timeoutMs: number
+  readonly #mostInfoBytes: () => number
   readonly #deadline: number
   readonly #over = new AbortController()
   readonly #forget: () => void
@@ -52,7 +53,8 @@ export class NamedConnect extends TransferFuture<Peer> {
     directory: Directory,
     name: string,
     wire: Wire | undefined,
-    timeoutMs: number
+    timeoutMs: number,
+    mostInfoBytes: () => number
   ) {
     super()
     owner.use()
@@ -62,6 +64,7 @@ export class NamedConnect extends TransferFuture<Peer> {
     this.#name = name
     this.#wire = wire
     this.#timeoutMs = timeoutMs
+    this.#mostInfoBytes = mostInfoBytes
     this.#deadline = timeoutMs === 0 ? Infinity : performance.now() + timeoutMs
     this.#timer = timeoutMs === 0 ? setInterval(() => undefined, FAR_MS) : setTimeout(() => this.#expire(), timeoutMs)
     this.#forget = owner.first(() => this.#giveUp(closedError('endpoint')))
@@ -97,7 +100,7 @@ export class NamedConnect extends TransferFuture<Peer> {
   }
 
   async #dial(info: PeerInfo): Promise<void> {
-    const target = parseTarget(info, this.#wire, true)
+    const target = parseTarget(info, this.#wire, true, this.#mostInfoBytes)
     const left = this.#deadline === Infinity ? 0 : Math.max(1, Math.ceil(this.#deadline - performance.now()))
     this.#dialling = new Connect(this.#owner, this.#peers, target, left)
     let peer: Peer

@@ -4,7 +4,7 @@ import type { CheckedSecurity } from './security.js'
 /** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
 export interface Attachment {
   id: number
-  /** 1,024 records of four doubles: operation, state, value, 0. */
+  /** 1,024 records of three doubles: operation, state, value. */
   records: ArrayBuffer
   /** Nine doubles: 1 when there is an order, and its operation, peer, opcode, region, offset in it, remote address, length, timeout. */
   order: ArrayBuffer

@@ -33,7 +33,8 @@ export abstract class Operation<T> extends TransferFuture<T> implements Completi
     try {
       this.succeeded(op, value)
     } catch (error) {
-      fail(this, error as Error)
+      // What a program has put in the way of an end that is one all the same.
+      if (!fail(this, error as Error)) throw error
     }
   }
 

@@ -84,12 +84,13 @@ export interface Security {
   /**
    * Secrets by name, where there are several. Peers are let in with any of them and dialled with the first, so that one is
    * replaced without a pause: add the new one behind the old one everywhere, then put it first, then take the old one away. At
-   * most 64. Default: none.
+   * most 64. No name is a whole number: JavaScript would put it first. Default: none.
    */
   tokens?: Readonly<Record<string, string | Uint8Array>>
   /**
-   * Whether peers may speak the legacy wire, which knows no tokens, although there is a token: whoever reaches the port is
-   * let in by it. Default `false`; without a token the legacy wire is always spoken.
+   * Whether the legacy wire, which knows no tokens, is spoken although there is a token, in both directions: whoever reaches the
+   * port is let in by it, and peers that prove nothing are read from and written to. Default `false`; without a token the legacy
+   * wire is always spoken.
    */
   legacy?: boolean
   /**
@@ -100,7 +101,7 @@ export interface Security {
 }
 
 /**
- * Options of `TcpEndpoint.listen`. An endpoint with limits or a token has a context of its own; one with none of them and no
+ * Options of `TcpEndpoint.listen`. An endpoint with limits, or any option of {@link Security}, has a context of its own; one with none of them and no
  * `context` is of the process's own context.
  */
 export interface ListenOptions extends Limits, Security {

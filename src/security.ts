@@ -1,10 +1,13 @@
-import { bytesOf, checkBoolean, shown, typeError, valueError } from './arguments.js'
+import { isUint8Array } from 'node:util/types'
+import { bytesOf, checkBoolean, nameFault, shown, typeError, valueError } from './arguments.js'
 import type { Security } from './options.js'
 
 /** The options of {@link Security}. */
 export const SECURITY_OPTIONS = ['token', 'tokens', 'legacy', 'allowUnauthenticated'] as const
 
 const MOST_TOKENS = 64
+/** Keys that objects have in an order of their own; the first token is the one that is dialled with. */
+const WHOLE_NUMBER = /^(?:0|[1-9]\d*)$/
 
 /** A secret and its name; that of a `token` has none. */
 export interface NamedSecret {
@@ -33,20 +36,25 @@ export function checkSecurity(options: Security): CheckedSecurity | undefined {
 function named(tokens: Security['tokens']): NamedSecret[] {
   if (tokens === undefined) return []
   if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens)) {
-    throw typeError('tokens', 'an object of secrets by their names', tokens)
+    // What was given may be the secret itself.
+    throw typeError('tokens', 'an object of secrets by their names', Array.isArray(tokens) ? [] : typeof tokens)
   }
-  const list = Object.entries(tokens).map(([name, value]) => {
-    if (name === '') throw valueError('tokens: a name has at least one character')
+  const entries = Object.entries(tokens)
+  if (entries.length === 0) throw valueError('tokens holds none: leave it out, or name one')
+  if (entries.length > MOST_TOKENS) throw valueError(`tokens holds ${entries.length}; at most ${MOST_TOKENS} are told apart`)
+  return entries.map(([name, value]) => {
+    const fault = nameFault(name)
+    if (fault !== undefined) throw valueError(`tokens: the name ${shown(name)} ${fault}`)
+    if (WHOLE_NUMBER.test(name)) {
+      throw valueError(`tokens: the name ${shown(name)} is a whole number, which JavaScript moves to the front; give it a letter`)
+    }
     return { name, secret: secret(value, `tokens[${shown(name)}]`) }
   })
-  if (list.length === 0) throw valueError('tokens holds none: leave it out, or name one')
-  if (list.length > MOST_TOKENS) throw valueError(`tokens holds ${list.length}; at most ${MOST_TOKENS} are told apart`)
-  return list
 }
 
 /** A copy, so that nobody changes it later. Messages never show it. */
 function secret(value: unknown, what: string): Uint8Array {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) {
+  if (typeof value !== 'string' && !isUint8Array(value)) {
     throw typeError(what, 'a string or a Uint8Array', typeof value)
   }
   const bytes = typeof value === 'string' ? new TextEncoder().encode(value) : new Uint8Array(bytesOf(value, what))

@@ -81,6 +81,11 @@ impl<T: Transport> Lane<T> {
     }
 }
 
+/// A legacy peer can prove nothing; whoever changed what says how to reach one must not get around that.
+pub(super) fn without_token() -> Error {
+    unauthenticated("the legacy wire knows no tokens, and one is configured here")
+}
+
 fn unauthenticated(why: &str) -> Error {
     Error::new(ErrorKind::Auth).detail(why)
 }

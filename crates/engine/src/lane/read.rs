@@ -89,11 +89,8 @@ impl From<Violation> for Error {
 impl<T: Transport> Lane<T> {
     /// Receives once, a body straight into its memory, and goes through what has come.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> Result<usize, End> {
-        if std::mem::take(&mut self.has_more) {
-            let moved = self.go_through()?;
-            if moved > 0 {
-                return Ok(moved);
-            }
+        if std::mem::take(&mut self.has_more) && self.go_through()? {
+            return Ok(1);
         }
         let Link::Up(io) = &self.link else { return Ok(0) };
         let straight: Option<(&Span, usize)> = match &self.incoming {
@@ -133,18 +130,21 @@ impl<T: Transport> Lane<T> {
         Ok(moved)
     }
 
-    /// Goes through what has come; how many bytes of it. Of a flood of ends it leaves some for the next time: half of those that
+    /// Goes through what has come; whether it came further. Of a flood of ends it leaves some for the next time: half of those that
     /// are out make whoever waits for them busy, and the peer with what is asked for then, while the other half is on its way.
-    fn go_through(&mut self) -> Result<usize, Error> {
-        let before = self.rx.len();
+    fn go_through(&mut self) -> Result<bool, Error> {
+        // Ends that were told for another reason are no part of the flood.
+        let before = Telling::told();
         let enough = u32::try_from(self.inflight.len() / 2).unwrap_or(u32::MAX).max(FLOOD);
+        let mut came_further = false;
         while self.handle_incoming()? {
-            if Telling::told() >= enough {
+            came_further = true;
+            if Telling::told().wrapping_sub(before) >= enough {
                 self.has_more = self.rx.len() > 0;
                 break;
             }
         }
-        Ok(before - self.rx.len())
+        Ok(came_further)
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
@@ -165,7 +165,7 @@ impl<T: Transport> Lane<T> {
                 .detail("the peer hung up in the handshake: it speaks no native wire, or has as many connections as its maxConnections or maxConnectionsPerSource allow");
         }
         if matches!(self.incoming, Incoming::Proof(_)) {
-            return Error::new(ErrorKind::Auth).detail("the peer refused the token");
+            return Error::new(ErrorKind::Auth).detail("the peer refused the token, or went away before it said anything of it");
         }
         self.send_error
             .take()

@@ -169,6 +169,8 @@ impl<T: Transport> Session<T> {
             }
             if moved >= share::turn_bytes() {
                 self.clock.note(true);
+                // Deadlines hold for who never pauses, too.
+                self.keep_time(cx)?;
                 share::end_turn(cx);
                 return Ok(Poll::Pending);
             }
@@ -244,7 +246,13 @@ impl<T: Transport> Session<T> {
     fn end_of_stream(&mut self) -> Result<usize, End> {
         self.ended = true;
         match self.phase {
-            Phase::Sniff | Phase::Preface | Phase::Proof { .. } => return Err(End(Parting::Closed)),
+            Phase::Sniff | Phase::Preface => return Err(End(Parting::Closed)),
+            Phase::Proof { .. } => {
+                if self.rx.len() > 0 {
+                    self.target.stats.auth_failures.add(1);
+                }
+                return Err(End(Parting::Closed));
+            }
             Phase::Header | Phase::Closing { .. } => {}
             _ => self.leave_phase(Phase::Header),
         }

@@ -83,6 +83,15 @@ async fn the_legacy_wire_is_closed_where_there_are_tokens() {
     assert_eq!(failures, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_has_a_token_sends_nothing_to_a_peer_on_the_legacy_wire() {
+    for theirs in [&[] as List<'_>, &[("", "t")]] {
+        let (ended, failures) = read_between(&[("", "t")], theirs, Mode::Legacy).await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Auth);
+        assert_eq!(failures, 0);
+    }
+}
+
 /// A session that asks for `token`, whose initiator is in our hands and has said `first`.
 async fn asked(target: &Arc<Target>, first: &[u8]) -> (Far, tokio::task::JoinHandle<()>) {
     let (near, far) = pipe(Behaviour::default(), Behaviour::default());
