@@ -17,7 +17,7 @@ export function roadRows(row, scale) {
       title: `64 MiB ${op}s, one at a time, ${rttMs} ms of round trip; one connection where no number stands`,
       contenders: isQuick ? QUICK : CONTENDERS,
       road: { rttMs },
-      rounds: isQuick ? 2 : 5,
+      rounds: isQuick ? 2 : 3,
       ...row(op, Math.max(2, Math.round(8 / Math.sqrt(rttMs)))),
     })),
   )
