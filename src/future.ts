@@ -288,7 +288,7 @@ export abstract class TransferFuture<T> extends Promise<T> {
 
   /** Tells those that wait for a time; whether there were any. */
   #tell(extras: Extras<T>): boolean {
-    const { followed, waiters } = extras
+    const { followed: followers, waiters } = extras
     extras.followed = extras.waiters = undefined
     for (const waiter of waiters ?? []) {
       clearTimeout(waiter.timer)
@@ -296,7 +296,7 @@ export abstract class TransferFuture<T> extends Promise<T> {
       else waiter.reject(this.#result as Error)
     }
     // Last: a signal of the program's own making may throw.
-    followed?.delete(this)
+    followers?.delete(this)
     return waiters !== undefined && waiters.size > 0
   }
 

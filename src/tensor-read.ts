@@ -64,7 +64,8 @@ class TensorRead extends NamedOperation<Tensor> {
     const { dtype, shape } = this.#kind
     const into = this.#into
     if (into instanceof MemoryRegion) {
-      return fulfil(this, lazily({ dtype, shape } as Tensor, 'data', into.viewable, () => into.typed()))
+      fulfil(this, lazily({ dtype, shape } as Tensor, 'data', into.viewable, () => into.typed()))
+      return
     }
     let data: TensorData
     if (into !== undefined) {

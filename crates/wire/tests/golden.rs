@@ -307,10 +307,10 @@ fn the_vectors_hold_every_opcode_status_and_frame() {
 }
 
 #[test]
-fn an_endpoint_info_may_be_one_mebibyte_long_and_no_longer() {
+fn an_endpoint_info_may_be_256_mebibytes_long_and_no_longer() {
     assert!(DescribeLength(0).is_allowed());
-    assert!(DescribeLength(1_048_576).is_allowed());
-    assert!(!DescribeLength(1_048_577).is_allowed());
+    assert!(DescribeLength(268_435_456).is_allowed());
+    assert!(!DescribeLength(268_435_457).is_allowed());
     assert!(!DescribeLength(u32::MAX).is_allowed());
 }
 
