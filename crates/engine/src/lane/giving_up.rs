@@ -175,7 +175,11 @@ impl<T: Transport> Lane<T> {
         for mut slot in self.inflight.take_all().chain(incoming.into_slot()) {
             abandon(&mut slot, error.clone());
         }
-        if let Some(lost) = self.lost.take().filter(|_| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Auth)) {
+        if let Some(lost) = self
+            .lost
+            .take()
+            .filter(|_| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Auth))
+        {
             // The connection that they were handed to was there, and ended: that nobody answers now only follows from it.
             self.queue.fail_repeated(&lost);
         }

@@ -165,7 +165,8 @@ impl<T: Transport> Lane<T> {
                 .detail("the peer hung up in the handshake: it speaks no native wire, or has as many connections as its maxConnections or maxConnectionsPerSource allow");
         }
         if matches!(self.incoming, Incoming::Proof(_)) {
-            return Error::new(ErrorKind::Auth).detail("the peer refused the token, or went away before it said anything of it");
+            return Error::new(ErrorKind::Auth)
+                .detail("the peer refused the token, or went away before it said anything of it");
         }
         self.send_error
             .take()
