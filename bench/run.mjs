@@ -43,7 +43,7 @@ else process.exitCode = await main(options)
 async function main({ quick, only, contenders, rounds: wanted, json, goals: strict }) {
   const rounds = wanted === undefined ? (quick ? 5 : 7) : Number(wanted)
   if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${wanted}`)
-  const { chosen, lines } = choose(rows(quick ? 0.35 : 1), only, contenders, quick)
+  const { chosen, lines } = choose(rows(quick ? 0.25 : 1), only, contenders, quick)
 
   const where = placement()
   const about = { machine: machine(where), versions: versions() }
@@ -65,7 +65,9 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
       console.log(`\n${show(row, result, where.text).join('\n')}`)
     }
     for (const row of chosen.filter((one) => !one.growth)) {
-      tell(row, await session.measure(row, Math.min(rounds, row.rounds ?? rounds), (text) => live.show(text)))
+      const begun = performance.now()
+      const result = await session.measure(row, Math.min(rounds, row.rounds ?? rounds), (text) => live.show(text))
+      tell(row, { ...result, seconds: Math.round(performance.now() - begun) / 1000 })
     }
     const growing = chosen.filter((one) => one.growth)
     const grown = await growth.measure(growing, rounds, (text) => live.show(text))
