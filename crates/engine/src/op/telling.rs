@@ -13,12 +13,18 @@ thread_local! {
     static TOLD: Cell<u32> = const { Cell::new(0) };
     /// When this thread may leave its core again.
     static NOT_BEFORE: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// How long it stayed when somebody else had had it.
+    static PAUSE: Cell<Duration> = const { Cell::new(SHORTEST_PAUSE) };
 }
 
 /// Whoever uses a core that was left to it for longer is somebody else, who shares it with us.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// So long it is not left again then.
-const PAUSE: Duration = Duration::from_millis(200);
+/// So long it is not left again then, and twice as long when that happens again soon. A visitor costs a moment of what leaving
+/// gains, and one who stays gets the core once in the longest pause.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(6);
+const LONGEST_PAUSE: Duration = Duration::from_millis(192);
+/// So many pauses later it is not soon any more.
+const SOON: u32 = 4;
 
 /// So many ends are a flood: whoever they are told to has much to do, and much to ask for after that.
 pub(crate) const FLOOD: u32 = 64;
@@ -56,13 +62,30 @@ impl Drop for Telling {
 /// thread asleep by then, it would be woken for every single operation, and send it alone. On a core of its own this does nothing.
 fn leave_core() {
     let now = Instant::now();
-    if NOT_BEFORE.get().is_some_and(|time| now < time) {
+    let not_before = NOT_BEFORE.get();
+    if not_before.is_some_and(|time| now < time) {
         return;
     }
     std::thread::yield_now();
     let back = Instant::now();
     if back - now > PATIENCE {
-        NOT_BEFORE.set(Some(back + PAUSE));
+        let last = PAUSE.get();
+        let is_again = not_before.is_some_and(|time| now < time + SOON * last);
+        let pause = if is_again {
+            (last * 2).min(LONGEST_PAUSE)
+        } else {
+            SHORTEST_PAUSE
+        };
+        PAUSE.set(pause);
+        NOT_BEFORE.set(Some(back + pause));
+    }
+}
+
+/// How long the core is kept when somebody else had it, `since` the `last` pause was over.
+fn pause_after(last: Duration, since: Option<Duration>) -> Duration {
+    match since {
+        Some(since) if since < SOON * last => (last * 2).min(LONGEST_PAUSE),
+        _ => SHORTEST_PAUSE,
     }
 }
 
@@ -82,5 +105,24 @@ pub(super) fn tell(sink: &Arc<dyn CompletionSink>, completion: Completion) {
     });
     if is_later != Ok(true) {
         sink.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shares_the_core_gets_it_ever_more_seldom_and_a_visitor_is_forgotten() {
+        let mut pause = pause_after(SHORTEST_PAUSE, None);
+        assert_eq!(pause, SHORTEST_PAUSE);
+        let pauses: Vec<_> = (0..7)
+            .map(|_| {
+                pause = pause_after(pause, Some(PATIENCE));
+                pause.as_millis()
+            })
+            .collect();
+        assert_eq!(pauses, [12, 24, 48, 96, 192, 192, 192]);
+        assert_eq!(pause_after(pause, Some(LONGEST_PAUSE * SOON)), SHORTEST_PAUSE);
     }
 }
