@@ -69,8 +69,8 @@ pub(crate) struct Admission {
 }
 
 impl Target {
-    /// # Errors
-    /// `ERR_INTERNAL` when the system has no entropy.
+    /// One that anybody may come to.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
         Self::secured(limits, Arc::default())
     }

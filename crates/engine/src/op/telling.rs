@@ -69,13 +69,7 @@ fn leave_core() {
     std::thread::yield_now();
     let back = Instant::now();
     if back - now > PATIENCE {
-        let last = PAUSE.get();
-        let is_again = not_before.is_some_and(|time| now < time + SOON * last);
-        let pause = if is_again {
-            (last * 2).min(LONGEST_PAUSE)
-        } else {
-            SHORTEST_PAUSE
-        };
+        let pause = pause_after(PAUSE.get(), not_before.map(|time| now - time));
         PAUSE.set(pause);
         NOT_BEFORE.set(Some(back + pause));
     }
