@@ -44,7 +44,8 @@ impl Context {
     /// # Errors
     /// As for [`Context::new`].
     pub fn secured(limits: Limits, security: Security) -> Result<Self, Error> {
-        Self::with(threads(limits.io_threads as usize)?, limits, security, Arc::new(Tcp))
+        let threads = threads(limits.io_threads as usize)?;
+        Ok(Self::with(Shared::new(threads, limits, security, Arc::new(Tcp))?))
     }
 
     /// A context on a runtime that the caller keeps running.
@@ -52,7 +53,8 @@ impl Context {
     /// # Errors
     /// `ERR_INTERNAL` when the system gives no entropy.
     pub fn on(runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits, Security::default(), Arc::new(Tcp))
+        let shared = Shared::new(vec![runtime], limits, Security::default(), Arc::new(Tcp))?;
+        Ok(Self::with(shared))
     }
 
     /// The same, over a network that is not the system's.
@@ -61,19 +63,15 @@ impl Context {
     /// As for [`Context::on`].
     #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn over(network: Arc<dyn Network>, runtime: Handle, limits: Limits) -> Result<Self, Error> {
-        Self::with(vec![runtime], limits, Security::default(), network)
+        let shared = Shared::new(vec![runtime], limits, Security::default(), network)?;
+        Ok(Self::with(shared))
     }
 
-    fn with(
-        threads: Vec<Handle>,
-        limits: Limits,
-        security: Security,
-        network: Arc<dyn Network>,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            shared: Arc::new(Shared::new(threads, limits, security, network)?),
+    fn with(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
             links: Arc::default(),
-        })
+        }
     }
 
     /// Counters of all its endpoints together, closed ones included, and limits, as JSON.
