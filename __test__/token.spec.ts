@@ -27,6 +27,7 @@ test('whoever knows the token gets in, and so does whoever knows one of several'
     [{ token: SECRET }, { token: Buffer.from(SECRET) }],
     [rotated, { tokens: { old: 'a' } }],
     [rotated, { tokens: { new: 'b' } }],
+    [{ token: SECRET }, { tokens: { '': SECRET } }],
     [{ tokens: { old: 'a' } }, { tokens: { old: 'a', new: 'b' } }],
   ] as [ListenOptions, ListenOptions][]) {
     t.like(await readBetween(t, theirs, ours), { bytes: 3, failures: 0 })
@@ -46,6 +47,45 @@ test('whoever has no token, or another one, fails with ERR_AUTH and is counted',
     t.true('message' in ended && ended.message.includes(says), says)
     t.false('message' in ended && ended.message.includes(SECRET))
   }
+})
+
+test('a fleet goes from a token to named ones, and from one of them to the next, without a pause', async (t) => {
+  const [first, second, third] = ['a', 'b', 'c']
+  const steps: ListenOptions[] = [
+    { token: first },
+    { token: first, tokens: { next: second } },
+    { tokens: { next: second, '': first } },
+    { tokens: { next: second } },
+    { tokens: { next: second, last: third } },
+    { tokens: { last: third, next: second } },
+    { tokens: { last: third } },
+  ]
+  for (const [index, now] of steps.entries()) {
+    for (const then of steps.slice(index, index + 2)) {
+      t.like(await readBetween(t, now, then), { bytes: 3, failures: 0 }, `step ${index + 1}, dialled from the next`)
+      t.like(await readBetween(t, then, now), { bytes: 3, failures: 0 }, `step ${index + 1}, dialling the next`)
+    }
+  }
+  t.like(await readBetween(t, steps[2]!, steps[0]!), { bytes: 3 }, 'who dials with the token that is about to go')
+  t.like(await readBetween(t, steps[0]!, steps[2]!), { code: 'ERR_AUTH' }, 'a step was left out')
+})
+
+test('a target hears whether it was the name or the secret that did not match, and the peer does not', async (t) => {
+  const heard: string[] = []
+  for (const [theirs, ours, says] of [
+    [{ tokens: { x: SECRET } }, { tokens: { y: SECRET } }, /no token here has the name/],
+    [{ tokens: { x: SECRET } }, { token: SECRET }, /has no name/],
+    [{ token: SECRET }, { tokens: { x: SECRET } }, /no token here has the name/],
+    [{ tokens: { x: SECRET } }, { tokens: { x: 'another' } }, /proof does not hold/],
+    [{ token: SECRET }, { token: 'another' }, /proof does not hold/],
+  ] as [ListenOptions, ListenOptions, RegExp][]) {
+    const target = await endpoint(t, theirs)
+    const told = new Promise<Error>((resolve) => target.on('error', resolve))
+    const refused = await t.throwsAsync((await endpoint(t, ours)).connect(url(target)).wait(), { code: 'ERR_AUTH' })
+    heard.push(refused.message.replace(/\d+\.\S+/g, ''))
+    t.regex((await told).message, says)
+  }
+  t.is(new Set(heard).size, 1, heard.join('\n'))
 })
 
 test('the legacy wire is served beside a token only where that is asked for', async (t) => {
@@ -108,15 +148,15 @@ test('tokens that are none are refused, and no message shows one', (t) => {
     [{ token: '' }, 'token is empty'],
     [{ token: new Uint8Array(0) }, 'token is empty'],
     [{ token: 5 }, 'token'],
-    [{ token: SECRET, tokens: { a: 'b' } }, 'one of them is enough'],
+    [{ token: SECRET, tokens: { a: 'b', '': 'c' } }, 'without a name'],
     [{ tokens: {} }, 'tokens holds none'],
     [{ tokens: [SECRET] }, 'tokens'],
     [{ tokens: SECRET }, 'tokens'],
     [{ tokens: { 2026: SECRET } }, 'whole number'],
     [{ tokens: { '\ud800': SECRET } }, 'surrogate'],
-    [{ tokens: { '': SECRET } }, 'name'],
     [{ tokens: { a: '' } }, 'empty'],
-    [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [index, SECRET])) }, 'at most 64'],
+    [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`t${index}`, `${SECRET}${index}`])) }, 'at most 64'],
+    [{ token: SECRET, tokens: Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`t${index}`, `${index}`])) }, 'at most 64'],
     [{ legacy: 1 }, 'legacy'],
     [{ allowUnauthenticated: 'yes' }, 'allowUnauthenticated'],
   ] as [ListenOptions, string][]) {

@@ -78,13 +78,20 @@ export interface Limits {
 export interface Security {
   /**
    * The secret that both ends of every connection must know; each proves it to the other, and it never leaves the process.
-   * At least 16 random bytes, as of `crypto.randomBytes(16)`; a string counts as its UTF-8. Default: none is asked for.
+   * Take 16 random bytes or more, as of `crypto.randomBytes(16)`: the length is not checked, only that it is not empty. A string
+   * counts as its UTF-8. Beside {@link tokens} it is one more of them, without a name, and the one that peers are dialled with.
+   * Default: none is asked for.
    */
   token?: string | Uint8Array
   /**
-   * Secrets by name, where there are several. Peers are let in with any of them and dialled with the first, so that one is
-   * replaced without a pause: add the new one behind the old one everywhere, then put it first, then take the old one away. At
-   * most 64. No name is a whole number: JavaScript would put it first. Default: none.
+   * Secrets by name, where there are several. Peers are let in with any of them and dialled with {@link token}, or with the first
+   * where there is none. Both sides need a secret under the same name: another name, or none on one side, is another token.
+   *
+   * So one is replaced without a pause, each step on every process before the next: add the new one behind the old one, then put
+   * it first, then take the old one away. A fleet that began with `token: a` goes by `token: a, tokens: { next: b }`, then
+   * `tokens: { next: b, '': a }`, where the name `''` is that of a `token`, then `tokens: { next: b }`.
+   *
+   * At most 64, `token` among them. No name is a whole number: JavaScript would put it first. Default: none.
    */
   tokens?: Readonly<Record<string, string | Uint8Array>>
   /**

@@ -25,9 +25,14 @@ export interface CheckedSecurity {
 export function checkSecurity(options: Security): CheckedSecurity | undefined {
   if (SECURITY_OPTIONS.every((name) => options[name] === undefined)) return undefined
   const { token, tokens, legacy, allowUnauthenticated } = options
-  if (token !== undefined && tokens !== undefined) throw valueError('token and tokens: one of them is enough')
+  const several = named(tokens)
+  if (token !== undefined) {
+    if (several.some(({ name }) => name === '')) throw valueError('tokens[""] is the one without a name, and so is token')
+    several.unshift({ name: '', secret: secret(token, 'token') })
+  }
+  if (several.length > MOST_TOKENS) throw valueError(`${several.length} tokens are set; at most ${MOST_TOKENS} are told apart`)
   return {
-    tokens: token === undefined ? named(tokens) : [{ name: '', secret: secret(token, 'token') }],
+    tokens: several,
     legacy: legacy !== undefined && checkBoolean(legacy, 'legacy'),
     allowUnauthenticated: allowUnauthenticated !== undefined && checkBoolean(allowUnauthenticated, 'allowUnauthenticated'),
   }
@@ -41,9 +46,8 @@ function named(tokens: Security['tokens']): NamedSecret[] {
   }
   const entries = Object.entries(tokens)
   if (entries.length === 0) throw valueError('tokens holds none: leave it out, or name one')
-  if (entries.length > MOST_TOKENS) throw valueError(`tokens holds ${entries.length}; at most ${MOST_TOKENS} are told apart`)
   return entries.map(([name, value]) => {
-    const fault = nameFault(name)
+    const fault = name === '' ? undefined : nameFault(name)
     if (fault !== undefined) throw valueError(`tokens: the name ${shown(name)} ${fault}`)
     if (WHOLE_NUMBER.test(name)) {
       throw valueError(`tokens: the name ${shown(name)} is a whole number, which JavaScript moves to the front; give it a letter`)

@@ -118,6 +118,11 @@ impl Tokens {
         self.0.is_empty()
     }
 
+    /// Whether a peer that hints at a name so can have one of these.
+    pub(crate) fn knows(&self, hint: u32) -> bool {
+        self.0.iter().any(|token| token.hint == hint)
+    }
+
     /// What a preface of ours says of the token that it is dialled with.
     pub(crate) fn dialled_hint(&self) -> Option<u32> {
         self.0.first().map(|token| token.hint)

@@ -78,7 +78,8 @@ impl<T: Transport> Session<T> {
         let Some(proof) = AuthFrame::take(self.rx.bytes()) else {
             return false;
         };
-        let admitted = self.target.security.tokens.admit(*hint, prefaces, proof);
+        let tokens = &self.target.security.tokens;
+        let (hint, admitted) = (*hint, tokens.admit(*hint, prefaces, proof));
         self.rx.consume(AuthFrame::LEN);
         match admitted {
             Some(answer) => {
@@ -86,8 +87,12 @@ impl<T: Transport> Session<T> {
                 self.phase = Phase::Header;
                 self.greet();
             }
-            // Which of the two it was is nobody's business who cannot prove anything.
-            None => self.turn_away("the peer knows no token of ours"),
+            // Which it was is told on this side alone: it is nobody's business who cannot prove anything.
+            None if self.target.security.tokens.knows(hint) => {
+                self.turn_away("the peer's proof does not hold: it has another secret for the token of that name");
+            }
+            None if hint == 0 => self.turn_away("the peer's token has no name, and no token here is without one"),
+            None => self.turn_away("no token here has the name that the peer's preface hints at"),
         }
         true
     }
