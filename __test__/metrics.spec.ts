@@ -57,6 +57,8 @@ test('metrics tell what stats tell, by stable names', async (t) => {
   t.is(value(asInitiator, 'memlane_operations_total', 'read'), 1)
   t.is(value(asInitiator, 'memlane_operations_total', 'write'), 1)
   t.is(value(asInitiator, 'memlane_operations_total', 'send'), 1)
+  // By connecting, and for the name that was allocated since.
+  t.is(value(asInitiator, 'memlane_operations_total', 'describe'), 2)
   t.is(value(asInitiator, 'memlane_operations_failed_total'), 1)
   t.is(value(asInitiator, 'memlane_operations_in_flight'), 0)
   t.is(value(asInitiator, 'memlane_bytes_total', 'read'), 100)

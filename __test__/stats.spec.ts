@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
-import { TcpContext, TcpEndpoint } from 'memlane'
+import { type OperationStats, type PeerOperationStats, TcpContext, TcpEndpoint } from 'memlane'
 import { counting, endpoint, pair, url } from './support/pair'
 import { Silent } from './support/pair-silent'
 
@@ -20,7 +20,7 @@ test('a peer counts its own operations and bytes, and its endpoint those of all 
   await two.send(counting(8))
   await received
   t.like(one.stats(), {
-    operations: { reads: 2, writes: 1, sends: 0, failed: 0, timedOut: 0, cancelled: 0, inFlight: 0 },
+    operations: { reads: 2, writes: 1, sends: 0, describes: 2, failed: 0, timedOut: 0, cancelled: 0, inFlight: 0 },
     bytes: { read: 111, written: 30, sent: 0 },
     queuedBytes: 0,
   })
@@ -46,6 +46,33 @@ test('lanes are those of the link that peers share; what they dialled and found 
   t.deepEqual(two.stats().lanes, { open: 2, dialled: 1, reused: 2, poisoned: 0 }, 'a large read has a lane of its own')
   t.deepEqual(one.stats().lanes, { open: 2, dialled: 1, reused: 0, poisoned: 0 })
   t.deepEqual(initiator.stats().lanes, { open: 2, dialled: 2, reused: 2, poisoned: 0 }, 'shared lanes count once')
+})
+
+test('nothing fails that is not counted, whatever it is and wherever it ends', async (t) => {
+  const { target, initiator, peer } = await pair(t, { maxQueuedBytesPerPeer: 1 << 20 })
+  target.alloc('x', 4 << 20, { access: 'read' })
+  const failed = async (future: PromiseLike<unknown>) => Promise.resolve(future).then(() => t.fail(), () => undefined)
+  const check = (stats: { operations: OperationStats | PeerOperationStats }, what: string) => {
+    const { reads, writes, sends, describes, failed: ended } = stats.operations
+    t.true(ended <= reads + writes + sends + describes, `${what}: ${JSON.stringify(stats.operations)}`)
+  }
+  await failed(peer.read('nobody'))
+  t.like(peer.stats().operations, { reads: 0, describes: 2, failed: 0 })
+  await failed(peer.read('x', { signal: AbortSignal.abort() }))
+  t.throws(() => peer.readTensor('x'), { code: 'ERR_TENSOR' })
+  t.like(peer.stats().operations, { reads: 0, failed: 0 }, 'what is not handed over')
+  const before = peer.stats().operations.failed
+  // The first is taken whatever its size, the second does not fit behind it.
+  const ends = [peer.write('x', new Uint8Array(4 << 20)), peer.write('x', new Uint8Array(2 << 20))]
+  for (const end of ends) await failed(end)
+  t.like(peer.stats().operations, { writes: 2, failed: before + 2 })
+  await target.close()
+  await failed(peer.read('nobody'))
+  await failed(peer.refresh())
+  await failed(initiator.connect(url(target)))
+  check(peer.stats(), 'the peer')
+  check(initiator.stats(), 'its endpoint')
+  t.is(peer.stats().operations.inFlight, 0)
 })
 
 test('inFlight tells how many operations have not ended, whatever they wait for', async (t) => {

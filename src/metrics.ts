@@ -16,16 +16,16 @@ const METRICS: readonly Metric[] = [
   {
     name: 'memlane_operations_total',
     type: 'counter',
-    help: 'Operations handed over, by kind; of receives, messages received.',
-    samples: ({ operations: { reads, writes, sends, receives } }) => ({
+    help: 'Operations handed over, by kind; describe asks a peer for its regions; of receives, messages received.',
+    samples: ({ operations: { reads, writes, sends, describes, receives } }) => ({
       label: 'kind',
-      values: { read: reads, write: writes, send: sends, receive: receives },
+      values: { read: reads, write: writes, send: sends, describe: describes, receive: receives },
     }),
   },
   {
     name: 'memlane_operations_failed_total',
     type: 'counter',
-    help: 'Operations that ended with an error.',
+    help: 'Operations that ended with an error, of all kinds but receive.',
     samples: ({ operations }) => operations.failed,
   },
   {

@@ -15,7 +15,15 @@ export interface ConnectionStats {
   evicted: number
 }
 
-/** Operations of a peer. One is counted when it is handed over, whatever becomes of it; a batch is one. */
+/**
+ * Operations of a peer. One is counted when it is handed over, whatever becomes of it, and no other is; a batch is one. So what
+ * failed is never more than `reads`, `writes`, `sends` and `describes` together.
+ *
+ * What fails without being handed over is in none of these, though channels of `node:diagnostics_channel` tell it: what throws at
+ * the call, a signal that has fired already, and what the peer's description shows to be in vain: a name that is not in it, a
+ * range that leaves the region, a tensor that is another (`ERR_TENSOR`). Where the peer was asked for the name first, that question
+ * is counted.
+ */
 export interface PeerOperationStats {
   /** Reads. */
   reads: number
@@ -23,7 +31,9 @@ export interface PeerOperationStats {
   writes: number
   /** Messages. The notification of a write is part of the write. */
   sends: number
-  /** Ended with an error: of all of these, and of connecting and refreshing. */
+  /** Questions for the peer's regions: of connecting, of refreshing, and of operations whose name it had not described. */
+  describes: number
+  /** Ended with an error: of all of these. */
   failed: number
   /** Those among the failed that ended with `ERR_TIMEOUT`. */
   timedOut: number
@@ -35,7 +45,7 @@ export interface PeerOperationStats {
 
 /** Operations of an endpoint: of its peers as initiator, and messages received. */
 export interface OperationStats extends PeerOperationStats {
-  /** Messages received. */
+  /** Messages received. Receives that end otherwise are not counted, nor are they among the failed. */
   receives: number
   /** Operations that ended with `ERR_TIMEOUT`, and connections as target that were closed because nothing came in time. */
   timedOut: number

@@ -101,6 +101,9 @@ impl Issuer {
             let Some(remote) = &self.remote else {
                 return error.during(operation);
             };
+            if !has_begun {
+                remote.stats.refuse(operation);
+            }
             remote.count(&error);
             error.at(operation, &remote.name)
         });

@@ -77,7 +77,7 @@ impl Peer {
             Request::Read { .. } => stats.reads.add(1),
             Request::Write { .. } => stats.writes.add(1),
             Request::Send { .. } => stats.sends.add(1),
-            Request::Describe | Request::Ping => stats.asks.add(1),
+            Request::Describe | Request::Ping => stats.describes.add(1),
         }
         operation.ticket.begin();
         if self.link.submit(operation, &self.endpoint, stats) {

@@ -44,8 +44,8 @@ pub(crate) struct Stats {
     pub(crate) writes: Counter,
     pub(crate) sends: Counter,
     /// Descriptions and pings.
-    pub(crate) asks: Counter,
-    /// Operations that found a lane missing.
+    pub(crate) describes: Counter,
+    /// Operations that found a lane missing, or never looked for one.
     pub(crate) dialling: Counter,
     pub(crate) queue: Queue,
     reused_told: AtomicU64,
@@ -80,6 +80,19 @@ impl Stats {
         self.closed.store(true, Ordering::Relaxed);
     }
 
+    /// Counts one that ended before it could be handed over as if it had been: nothing fails that was not counted.
+    pub(crate) fn refuse(&self, operation: &str) {
+        self.dialling.add(1);
+        let kind = match operation {
+            "read" => &self.reads,
+            "write" => &self.writes,
+            "send" => &self.sends,
+            _ => &self.describes,
+        };
+        kind.add(1);
+        self.ended.add(1);
+    }
+
     /// Operations that needed no dial. Never less than it told before: the two numbers that it is made of are counted one
     /// after the other, and whoever asks in between would see it fall.
     fn reused(&self) -> u64 {
@@ -89,22 +102,25 @@ impl Stats {
     }
 
     fn issued(&self) -> u64 {
-        self.reads.value() + self.writes.value() + self.sends.value() + self.asks.value()
+        self.reads.value() + self.writes.value() + self.sends.value() + self.describes.value()
     }
 }
 
 impl Counted for Stats {
     fn totals(&self) -> Totals {
-        // What ended before what began: seen the other way round, more might have ended than began.
+        // What ended before what began: seen the other way round, more might have ended, or failed, than began.
         let ended = self.ended.value();
+        let (timed_out, cancelled) = (self.timed_out.value(), self.cancelled.value());
+        let failed = self.failed.value();
         Totals {
             operations: Operations {
                 reads: self.reads.value(),
                 writes: self.writes.value(),
                 sends: self.sends.value(),
-                failed: self.failed.value(),
-                timed_out: self.timed_out.value(),
-                cancelled: self.cancelled.value(),
+                describes: self.describes.value(),
+                failed,
+                timed_out,
+                cancelled,
                 in_flight: self.issued().saturating_sub(ended),
                 ..Operations::default()
             },

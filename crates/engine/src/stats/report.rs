@@ -26,7 +26,7 @@ macro_rules! sums {
 
 sums! {
     Connections { open, accepted, refused, legacy, evicted }
-    Operations { reads, writes, sends, receives, failed, timed_out, cancelled, in_flight }
+    Operations { reads, writes, sends, describes, receives, failed, timed_out, cancelled, in_flight }
     Bytes { read, written, sent, received, served, stored }
     Lanes { open, dialled, reused, poisoned }
 }
@@ -112,6 +112,7 @@ pub(crate) fn peer_report(totals: &Totals, lanes_open: u64) -> String {
             "reads": operations.reads,
             "writes": operations.writes,
             "sends": operations.sends,
+            "describes": operations.describes,
             "failed": operations.failed,
             "timedOut": operations.timed_out,
             "cancelled": operations.cancelled,
