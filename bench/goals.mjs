@@ -75,9 +75,23 @@ export function rowsOf({ row, againstRow = row }) {
   return [row, againstRow]
 }
 
+/** The rows of a goal; one that nobody was asked to take part in is empty. */
+function rowsIn(measured, of) {
+  return rowsOf(of).map((id) => measured.find((one) => one.id === id) ?? { id, contenders: [] })
+}
+
+/** Who was not asked to take part, by bases, so that a goal is not judged; null where it is. */
+export function leftOut({ id, target, ours = ['memlane'], ...of }, measured) {
+  const [row, otherRow] = rowsIn(measured, of)
+  const isAway = (one, ids) => !one.contenders.some((contender) => ids.includes(contender.id))
+  const away = [...(isAway(row, ours) ? [ours] : []), ...(isAway(otherRow, of.against) ? [of.against] : [])]
+  const bases = [...new Set(away.flat().map((contender) => contender.split(':')[0]))]
+  return bases.length === 0 ? null : { id, row: row.id, target, bases }
+}
+
 /** The line of a goal over rows that were all measured; null when nobody of one side was asked to take part. */
 export function judge({ id, unit, target, met, ...of }, measured) {
-  const [row, otherRow] = rowsOf(of).map((name) => measured.find((one) => one.id === name))
+  const [row, otherRow] = rowsIn(measured, of)
   const ours = best(row, row, of.ours ?? ['memlane'], of)
   const theirs = best(otherRow, row, of.against, of)
   if (ours === null || theirs === null) return null

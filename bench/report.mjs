@@ -22,6 +22,11 @@ function cells({ key, text }, figures) {
   return [number(median), lowest === highest || Number.isNaN(median) ? '' : `[${number(lowest)} to ${number(highest)}]`]
 }
 
+/** A goal that nothing can be said of, in one line. */
+export function leftOutLine({ id, row, target, bases }) {
+  return `${id} not judged: ${bases.join(', ')} ${bases.length === 1 ? 'was' : 'were'} left out (${row}; goal: ${target})`
+}
+
 /** One goal in one line. */
 export function goalLine({ id, row, by, value, unit, against, absent, unlike, ratio, target, met }) {
   const ours = value === null ? `${by} absent` : `${by} ${number(value)} ${unit}`

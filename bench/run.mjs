@@ -1,13 +1,13 @@
 /** `npm run bench`: measures memlane beside its peers and says which goals are met. */
 import { writeFileSync } from 'node:fs'
 
-import { GOAL_IDS, GOALS, judge, rowsOf } from './goals.mjs'
+import { GOAL_IDS, GOALS, judge, leftOut, rowsOf } from './goals.mjs'
 import { Growth } from './growth/session.mjs'
 import { machine, versions } from './machine.mjs'
-import { goalLine, show } from './report.mjs'
+import { goalLine, leftOutLine, show } from './report.mjs'
 import { rows } from './rows.mjs'
 import { Session } from './session.mjs'
-import { commandLine } from './support/command-line.mjs'
+import { commandLine, wholeNumber } from './support/command-line.mjs'
 import { liveLine } from './support/live.mjs'
 import { placement } from './support/spawn.mjs'
 
@@ -15,14 +15,15 @@ const ROW_IDS = rows(1).map(({ id }) => id)
 const CONTENDERS = [...new Set(rows(1).flatMap(({ contenders }) => contenders))]
 const BASES = [...new Set(CONTENDERS.map(baseOf))]
 
-const HELP = `npm run bench -- [options]
+const HELP = `npm run bench -- [options]: everything, some 40 minutes on two cores
 
   --quick            shorter looks, 5 rounds: under eight minutes
   --only NAME,...    these goals and rows alone
                      goals: ${GOAL_IDS.join(', ')}
                      rows: ${ROW_IDS.join(', ')}
-  --contenders A,... these contenders alone: ${BASES.join(', ')}
-  --rounds N         how often every contender takes its turn (7; 5 with --quick)
+  --contenders A,... these contenders alone: ${BASES.join(', ')};
+                     variants, as memlane:4 or memlane:nice, come with theirs, and have no names here
+  --rounds N         how often every contender takes its turn (7; 5 with --quick), 1 to 1000
   --json FILE        everything measured, as JSON
   --goals            exit with status 1 when a goal is missed
   --help             this text
@@ -41,8 +42,7 @@ if (options.help) process.stdout.write(HELP)
 else process.exitCode = await main(options)
 
 async function main({ quick, only, contenders, rounds: wanted, json, goals: strict }) {
-  const rounds = wanted === undefined ? (quick ? 5 : 7) : Number(wanted)
-  if (!Number.isInteger(rounds) || rounds < 1) fail(`--rounds takes a whole number from 1, not ${wanted}`)
+  const rounds = wanted === undefined ? (quick ? 5 : 7) : wholeNumber('bench', 'rounds', wanted, 1, 1000)
   const { chosen, lines } = choose(rows(quick ? 0.25 : 1), only, contenders, quick)
 
   const where = placement()
@@ -77,7 +77,8 @@ async function main({ quick, only, contenders, rounds: wanted, json, goals: stri
     await Promise.all([session.stop(), growth.stop()])
   }
   const goals = lines.map((goal) => judge(goal, measured)).filter((line) => line !== null)
-  console.log(`\n${goals.map(goalLine).join('\n')}`)
+  const unjudged = lines.map((goal) => leftOut(goal, measured)).filter((line) => line !== null)
+  console.log(`\n${[...goals.map(goalLine), ...unjudged.map(leftOutLine)].join('\n')}`)
   const all = { ...about, versions: { ...about.versions, contenders: session.versions }, goals, rows: measured }
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`)
   return strict && goals.some(({ met }) => !met) ? 1 : 0
@@ -91,11 +92,10 @@ function choose(all, only, contenders, quick) {
   const chosen = all
     .filter(({ id, full = false }) => wanted.has(id) && (names?.includes(id) || !(quick && full)))
     .map((row) => ({ ...row, contenders: row.contenders.filter((id) => bases?.includes(baseOf(id)) ?? true) }))
-    .filter((row) => row.contenders.length > 0)
   const there = (goal) => rowsOf(goal).every((row) => chosen.some(({ id }) => id === row))
   // A goal that was not asked for is judged where its rows were, each by its own name.
   const asked = (goal) => names?.includes(goal.id) || rowsOf(goal).every((row) => names?.includes(row) ?? true)
-  return { chosen, lines: GOALS.filter((goal) => there(goal) && asked(goal)) }
+  return { chosen: chosen.filter((row) => row.contenders.length > 0), lines: GOALS.filter((goal) => there(goal) && asked(goal)) }
 }
 
 function baseOf(contender) {

@@ -5,17 +5,18 @@
 import { writeFileSync } from 'node:fs'
 import { machine, versions } from '../machine.mjs'
 import { overRounds, percentile, sort } from '../stats.mjs'
-import { commandLine } from '../support/command-line.mjs'
+import { commandLine, wholeNumber } from '../support/command-line.mjs'
 import { Member, kernel, slabs, system } from './fleet.mjs'
 import { startRedis } from './redis.mjs'
 
 const HELP = `usage: npm run scale -- [options]
-  --endpoints N    endpoints, 200 by default
-  --links N        others that each of them is connected to, besides the common target; 20 by default
-  --processes N    processes that they share, 8 by default; 3 at least
-  --rounds N       rounds of reads with everybody running and with one stopped, 5 by default
+  --endpoints N    endpoints, 200 by default; 3 to 10,000
+  --links N        others that each of them is connected to, besides the common target; 20 by default; 1 to 10,000
+  --processes N    processes that they share, 8 by default; 3 to 200, and no more than endpoints
+  --rounds N       rounds of reads with everybody running and with one stopped, 5 by default; 1 to 1,000
   --no-directory   leave out the Redis directory
-  --json FILE      write the report there instead of to standard output`
+  --json FILE      write the report there instead of to standard output
+  --help           this text`
 
 const TARGET = 0
 const VICTIM = 1
@@ -39,11 +40,15 @@ if (options.help) {
   console.log(HELP)
   process.exit(0)
 }
+const whole = (name, least, most) => wholeNumber('scale', name, options[name], least, most)
+const count = whole('endpoints', 3, 10_000)
+const links = whole('links', 1, 10_000)
+const processes = whole('processes', 3, Math.min(200, count))
+const rounds = whole('rounds', 1, 1000)
 if (process.platform !== 'linux') {
   console.error('scale: it needs Linux, whose loopback has all of 127.0.0.0/8 and whose /proc says what a process has')
   process.exit(2)
 }
-const [count, links, processes, rounds] = ['endpoints', 'links', 'processes', 'rounds'].map((name) => Number(options[name]))
 
 const rest = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 const say = (line) => process.stderr.write(`scale: ${line}\n`)
