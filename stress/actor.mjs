@@ -30,16 +30,27 @@ export class Actor {
 
   /**
    * @param given.ports of all processes by their number
+   * @param given.pauseMs between two turns, or undefined
    * @param given.facts what the facts of each process are, made when they are first needed; one table for all actors
    */
-  constructor({ seed, process, actor, ports, ledger, context, graveyard, facts }) {
-    Object.assign(this, { seed, process, actor, ports, ledger, context, graveyard, facts })
+  constructor({ seed, process, actor, ports, ledger, context, graveyard, facts, pauseMs }) {
+    Object.assign(this, { seed, process, actor, ports, ledger, context, graveyard, facts, pauseMs })
+  }
+
+  /** What was sent since this was asked last. */
+  takeSent() {
+    const sent = [...this.sent]
+    this.sent.clear()
+    return sent
   }
 
   /** Does one turn after the other until `over` says so. */
   async run(over) {
     await this.open()
-    for (let number = 0; !over(); number++) await this.take(turn(this.seed, this.ports.length, this.process, this.actor, number))
+    for (let number = 0; !over(); number++) {
+      await this.take(turn(this.seed, this.ports.length, this.process, this.actor, number))
+      if (this.pauseMs !== undefined) await delay(this.pauseMs)
+    }
     await this.close()
   }
 

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { Post } from './post.mjs'
 
 const DIAGNOSIS_MS = 3000
 
@@ -13,9 +14,9 @@ class Member {
   /** Why it has ended before its time, in words. */
   #gone
 
-  constructor(seed, number, processes, onEnd) {
+  constructor({ seed, number, processes, settings, post }, onEnd) {
     this.number = number
-    this.#child = fork(new URL('./process.mjs', import.meta.url), [seed, number, processes].map(String), {
+    this.#child = fork(new URL('./process.mjs', import.meta.url), [...[seed, number, processes].map(String), JSON.stringify(settings)], {
       execArgv: ['--expose-gc'],
       // Large blocks go back to the system when they are freed, so that what is resident at the end says something.
       env: { ...process.env, MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' },
@@ -24,6 +25,7 @@ class Member {
     this.#child.on('message', (message) => {
       for (const [topic, value] of Object.entries(message)) {
         if (topic === 'progress' || topic === 'done' || topic === 'broken') this.summary = value
+        if (value.sent !== undefined) post.take(value)
         this.#told.set(topic, value)
         this.#waiting.get(topic)?.(value)
       }
@@ -41,6 +43,13 @@ class Member {
 
   command(command, more = {}) {
     if (this.#child.connected) this.#child.send({ command, ...more })
+  }
+
+  /** What it says of `topic` when it is asked now. */
+  ask(command, topic) {
+    this.#told.delete(topic)
+    this.command(command)
+    return this.hear(topic)
   }
 
   /** What it says of `topic`, now or later. */
@@ -90,13 +99,33 @@ export class Fleet {
   #broken
   #lost
 
-  constructor(seed, processes) {
+  /** What was sent and not received, of all processes. */
+  post = new Post()
+
+  /** @param settings what a soak adds; `process.mjs` says what there is */
+  constructor(seed, processes, settings = {}) {
     this.#broken = new Promise((_, reject) => {
       this.#lost = (why) => reject(new Error(why))
     })
     // It is looked at whenever somebody waits for a member.
     this.#broken.catch(() => undefined)
-    this.#members = Array.from({ length: processes }, (_, number) => new Member(seed, number, processes, (why) => this.#lost(why)))
+    const { post } = this
+    this.#members = Array.from({ length: processes }, (_, number) => new Member({ seed, number, processes, settings, post }, (why) => this.#lost(why)))
+  }
+
+  /** Rejects when a process breaks. */
+  get lost() {
+    return this.#broken
+  }
+
+  /** What each has of the system now; undefined of one that does not say. */
+  measure(milliseconds) {
+    const late = new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+    return Promise.all(this.#members.map((member) => Promise.race([late, member.ask('measure', 'measured')])))
+  }
+
+  get pids() {
+    return this.#members.map(({ pid }) => pid)
   }
 
   get summaries() {

@@ -9,13 +9,22 @@ import { ACTORS } from './layout.mjs'
 import { Ledger } from './ledger.mjs'
 import { Random } from './random.mjs'
 import { Target } from './target.mjs'
+import { Traveller } from './traveller.mjs'
 
-const [seed, number, processes] = process.argv.slice(2).map(Number)
+const [seed, number, processes] = process.argv.slice(2, 5).map(Number)
+/**
+ * What a soak adds: `tokens` of every connection, `pauseMs` between turns, `faulty` where connections break, `progressTimeoutMs`,
+ * `visit` what travellers need to know of the process that is killed all the time.
+ */
+const settings = JSON.parse(process.argv[5] ?? '{}')
 const PORT_ATTEMPTS = 100
 /** All processes come from one address. */
 const ROOM = { maxConnections: 10_000, maxConnectionsPerSource: 10_000 }
+/** Whoever asks for tokens speaks the legacy wire, which has none, only where that is said. */
+const DOOR = settings.tokens === undefined ? {} : { tokens: settings.tokens, legacy: true }
+const PACE = settings.progressTimeoutMs === undefined ? {} : { progressTimeoutMs: settings.progressTimeoutMs }
 
-const ledger = new Ledger()
+const ledger = new Ledger(settings.faulty)
 const graveyard = new Graveyard(ledger)
 let over = false
 let worker
@@ -67,8 +76,10 @@ async function findPort() {
 /** What it takes to be a target; the others may connect once every process has done so. */
 async function open({ port }) {
   contexts = {
-    target: new TcpContext({ ...ROOM, maxUnexpectedBytes: 256 << 10, idleTimeoutMs: 2000, unexpectedTimeoutMs: 3000 }),
-    initiator: new TcpContext({ ...ROOM, ioThreads: 2, lanesPerPeer: 4, idleTimeoutMs: 300 }),
+    target: new TcpContext({ ...ROOM, ...DOOR, ...PACE, maxUnexpectedBytes: 256 << 10, idleTimeoutMs: 2000, unexpectedTimeoutMs: 3000 }),
+    initiator: new TcpContext({ ...ROOM, ...DOOR, ...PACE, ioThreads: 2, lanesPerPeer: 4, idleTimeoutMs: 300 }),
+    // Without settings that is the process's own, which is never closed.
+    ...(Object.keys({ ...DOOR, ...PACE }).length > 0 && { plain: new TcpContext({ ...DOOR, ...PACE }) }),
   }
   target = new Target({ seed, process: number, processes, port, ledger, context: contexts.target, graveyard })
   await target.open()
@@ -78,13 +89,14 @@ async function open({ port }) {
 async function work({ ports }) {
   const watching = setInterval(() => {
     ledger.failOverdue()
-    tell({ progress: ledger.summary })
+    tell({ progress: { ...ledger.summary, ...letters() } })
   }, 500)
   const facts = new Map()
   actors = Array.from({ length: ACTORS }, (_, actor) => {
-    const context = actor % 2 === 0 ? undefined : contexts.initiator
-    return new Actor({ seed, process: number, actor, ports, ledger, context, graveyard, facts })
+    const context = actor % 2 === 0 ? contexts.plain : contexts.initiator
+    return new Actor({ seed, process: number, actor, ports, ledger, context, graveyard, facts, pauseMs: settings.pauseMs })
   })
+  const traveller = settings.visit && new Traveller({ seed, process: number, ledger, context: contexts.plain, ...settings.visit })
   const ended = () => over
   if (number % 2 === 0) startWorker(ports)
   const replace = async () => {
@@ -95,7 +107,7 @@ async function work({ ports }) {
   }
   // The target goes on until the last of the actors, anywhere, has ended.
   const targeting = target.run(() => over === 'everybody', replace)
-  await Promise.all(actors.map((actor) => actor.run(ended)))
+  await Promise.all([...actors, ...(traveller === undefined ? [] : [traveller])].map((actor) => actor.run(ended)))
   await worker?.terminate()
   worker = undefined
   tell({ quiet: true })
@@ -108,18 +120,22 @@ async function work({ ports }) {
   await target.close()
   await Promise.all(Object.values(contexts).map((context) => context.close()))
   graveyard.close()
-  const sent = actors.flatMap((actor) => [...actor.sent])
-  const received = [...target.received].map(([mark, numbers]) => [mark, [...numbers]])
+  const last = letters()
   actors = target = contexts = undefined
   facts.clear()
   const after = await health()
   for (const leak of leaks(before, after)) ledger.fail(`process ${number} has ${leak}`)
   clearInterval(watching)
-  tell({ done: { ...ledger.summary, health: { before, after }, sent, received } })
+  tell({ done: { ...ledger.summary, health: { before, after }, ...last } })
+}
+
+/** The numbers of messages since this was asked last. */
+function letters() {
+  return { sent: actors.flatMap((actor) => actor.takeSent()), received: target.takeReceived() }
 }
 
 function startWorker(ports) {
-  worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { seed, process: number, ports, incarnation: incarnation++ } })
+  worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { seed, process: number, ports, incarnation: incarnation++, options: { ...DOOR, ...PACE }, pauseMs: settings.pauseMs } })
   worker.on('message', ({ failure, kind, result }) => {
     if (failure === undefined) ledger.count(kind, result)
     else ledger.fail(failure)
@@ -134,6 +150,7 @@ const commands = {
   finish: () => (over = 'everybody'),
   close: () => leave(),
   diagnose: () => tell({ diagnosis: { ...ledger.summary, pending: ledger.pending } }),
+  measure: async () => tell({ measured: await health() }),
   leave: () => process.exit(0),
 }
 

@@ -9,6 +9,8 @@ import { guardedView, guardsOf, poisoned } from './scratch.mjs'
 const LOOPS = 3
 const ROOM_BYTES = 48 << 10
 const STREAM_BYTES = 32 << 10
+/** Messages of one sender: one that comes twice does so while these are the last. */
+const REMEMBERED = 4096
 const RECEIVE = { timeoutMs: 0, may: ['ERR_CLOSED', 'ERR_ABORTED'] }
 
 /** Receives of a target, posted again and again: in regions, in views and as a stream, and some withdrawn. */
@@ -17,11 +19,19 @@ export class Receiver {
   #ended = Promise.resolve([])
   #over = false
   #posted = 0
-  /** Numbers of the messages that came, by the mark of their sender. */
-  received = new Map()
+  /** Numbers of the last messages that came, by the mark of their sender. */
+  #seen = new Map()
+  #received = new Map()
 
   constructor(target) {
     this.#target = target
+  }
+
+  /** Numbers of the messages that came since this was asked last, by the mark of their sender. */
+  takeReceived() {
+    const received = [...this.#received]
+    this.#received.clear()
+    return received
   }
 
   start(endpoint) {
@@ -93,10 +103,13 @@ export class Receiver {
     if (whole !== expected.byteLength) this.#target.fail(`${what} has ${whole} bytes, ${expected.byteLength} were sent`)
     if (truncated !== bytes < whole || data.byteLength !== bytes) this.#target.fail(`${what} says ${bytes} of ${whole} bytes, truncated: ${truncated}`)
     if (!same(data, expected.subarray(0, bytes))) this.#target.fail(`${what}: ${explain(data, expected.subarray(0, bytes), 0)}`)
-    let numbers = this.received.get(sender)
-    if (numbers === undefined) this.received.set(sender, (numbers = new Set()))
-    if (numbers.has(operation)) this.#target.fail(`${what} came twice`)
-    numbers.add(operation)
+    if (!this.#seen.has(sender)) this.#seen.set(sender, new Set())
+    const seen = this.#seen.get(sender)
+    if (seen.has(operation)) this.#target.fail(`${what} came twice`)
+    seen.add(operation)
+    if (seen.size > REMEMBERED) seen.delete(seen.values().next().value)
+    if (!this.#received.has(sender)) this.#received.set(sender, [])
+    this.#received.get(sender).push(operation)
     this.#target.ledger.count(`${kind} received`, truncated ? 'truncated' : 'ok')
   }
 

@@ -1,9 +1,9 @@
 /** `npm run stress`: processes that do everything to each other at once, and whether all of it came out as promised. */
 import { randomInt } from 'node:crypto'
 import { commandLine } from '../bench/support/command-line.mjs'
-import { liveLine } from '../bench/support/live.mjs'
 import { Fleet } from './fleet.mjs'
-import { healthTable, lostMessages, operationsTable, sum, totals } from './verdict.mjs'
+import { play } from './play.mjs'
+import { healthTable, operationsTable, sum, totals } from './verdict.mjs'
 
 const HELP = `npm run stress -- [options]
 
@@ -16,8 +16,6 @@ const HELP = `npm run stress -- [options]
 Exit code 0: every operation ended once and as it may, no byte was wrong, nothing was left behind. 1: not so. 2: wrong options.
 `
 
-/** What setting up, ending what is under way, and cleaning up may take. */
-const PHASE_MS = 60_000
 const FAILURES_SHOWN = 12
 
 const options = commandLine('stress', {
@@ -50,8 +48,8 @@ async function main({ json, ...given }) {
   const problems = []
   let reports
   try {
-    reports = await play(fleet, seconds)
-    problems.push(...lostMessages(reports))
+    reports = await play(fleet, { seconds })
+    problems.push(...fleet.post.lost)
   } catch (error) {
     // Who hangs, and in what, before they are ended.
     problems.push(error.message, ...(await fleet.diagnose()))
@@ -78,33 +76,4 @@ async function main({ json, ...given }) {
   for (const problem of problems.slice(0, FAILURES_SHOWN)) say(`\n${problem}`)
   say(`\nFAILED: ${failed} failures in ${operations} operations; again with:\n  ${replay}`)
   return 1
-}
-
-/** From the start of every process to the report of each. */
-async function play(fleet, seconds) {
-  const live = liveLine()
-  const started = performance.now()
-  const showing = setInterval(() => {
-    const { operations, ok } = totals(fleet.summaries)
-    const failed = sum(fleet.summaries.map((summary) => summary.failed))
-    const pending = sum(fleet.summaries.map((summary) => summary.pending))
-    const time = Math.round((performance.now() - started) / 1000)
-    live.show(`${time} s: ${operations} operations, ${ok} with a value, ${pending} pending, ${failed} failures`)
-  }, 1000)
-  try {
-    const ports = (await fleet.hear('ready', PHASE_MS)).map(({ port }) => port)
-    ports.forEach((port, number) => fleet.tellOne(number, 'open', { port }))
-    await fleet.hear('open', PHASE_MS)
-    fleet.tell('work', { ports })
-    await fleet.last(seconds * 1000)
-    fleet.tell('stop')
-    await fleet.hear('quiet', PHASE_MS)
-    fleet.tell('finish')
-    await fleet.hear('settled', PHASE_MS)
-    fleet.tell('close')
-    return await fleet.hear('done', PHASE_MS)
-  } finally {
-    clearInterval(showing)
-    live.clear()
-  }
 }

@@ -22,9 +22,8 @@ export class Target {
     this.#receiver = new Receiver(this)
   }
 
-  /** Messages that came: numbers by mark. */
-  get received() {
-    return this.#receiver.received
+  takeReceived() {
+    return this.#receiver.takeReceived()
   }
 
   follow(kind, start, more = {}) {

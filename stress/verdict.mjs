@@ -1,17 +1,4 @@
-import { describeMark, KINDS } from './layout.mjs'
 import { table } from '../bench/support/table.mjs'
-
-/** Messages whose send succeeded and which nobody received, in words. Those of a stream may be lost when its loop is left. */
-export function lostMessages(reports) {
-  const received = new Map(reports.flatMap((report) => report.received).map(([mark, numbers]) => [mark, new Set(numbers)]))
-  const lost = []
-  for (const [mark, numbers] of reports.flatMap((report) => report.sent)) {
-    if ((mark & 255) !== KINDS.message) continue
-    const came = received.get(mark)
-    for (const number of numbers) if (!came?.has(number)) lost.push(`message ${number} of ${describeMark(mark)} was sent and never received`)
-  }
-  return lost
-}
 
 /** Counts of all processes: by kind and result one number a process. */
 function countsOf(summaries) {

@@ -2,6 +2,7 @@
  * A loop in a worker thread: reads that block it and messages, until it is terminated in the middle of one. It shares the
  * process's context, whose lanes have to go on for the others.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { TcpEndpoint } from 'memlane'
 import { FACTS_BYTES, mark, WORKER } from './layout.mjs'
@@ -10,12 +11,12 @@ import { messageBytes } from './plan.mjs'
 import { Random } from './random.mjs'
 import { TAGS } from './operations/messages.mjs'
 
-const { seed, process: self, ports, incarnation } = workerData
-const ALLOWED = ['ERR_PEER_CLOSED', 'ERR_CONNECT', 'ERR_REGION_NOT_FOUND', 'ERR_NO_RECEIVE', 'ERR_MESSAGE_SIZE']
+const { seed, process: self, ports, incarnation, options, pauseMs } = workerData
+const ALLOWED = [...(pauseMs === undefined ? [] : ['ERR_TIMEOUT']), 'ERR_PEER_CLOSED', 'ERR_CONNECT', 'ERR_REGION_NOT_FOUND', 'ERR_NO_RECEIVE', 'ERR_MESSAGE_SIZE']
 /** So many messages at most each incarnation sends: their numbers are its own. */
 const NUMBERS = 1 << 16
 
-const endpoint = await TcpEndpoint.listen()
+const endpoint = await TcpEndpoint.listen(options)
 const peers = new Map()
 
 for (let turn = 0; turn < NUMBERS; turn++) {
@@ -37,7 +38,7 @@ for (let turn = 0; turn < NUMBERS; turn++) {
     count(sending, error.code)
   }
   // A turn of the loop, in which a worker may be terminated as well as in a wait.
-  await new Promise(setImmediate)
+  await (pauseMs === undefined ? new Promise(setImmediate) : delay(pauseMs))
 }
 
 function send(peer, number, operation) {

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { median, slope } from './slope.mjs'
+
+/**
+ * By how much each may grow from the middle of a run to its end, by its slope. Memory: what the allocator and the collector take
+ * and give back between two collections moves by a few MiB. Descriptors and threads come and go with connections and workers.
+ */
+const GROWTH = { resident: 16, held: 8, descriptors: 12, threads: 2 }
+const UNITS = { resident: 'MiB resident', held: 'MiB held by JavaScript', descriptors: 'descriptors', threads: 'threads' }
+
+/** What the system says of a process; undefined of one that has gone. */
+export function ofSystem(pid) {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+    const figure = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)[1])
+    return { rss: Math.round(figure('VmRSS') / 1024), threads: figure('Threads'), descriptors: readdirSync(`/proc/${pid}/fd`).length }
+  } catch {
+    return undefined
+  }
+}
+
+/** Figures of each process over time. */
+export class Samples {
+  #of
+
+  constructor(processes) {
+    this.#of = Array.from({ length: processes }, () => [])
+  }
+
+  add(minutes, process, sample) {
+    this.#of[process].push({ minutes, ...sample })
+  }
+
+  /** Slopes over the second half, per minute, of every process. */
+  verdict(minutes) {
+    return this.#of.flatMap((samples, process) => {
+      const late = samples.filter((sample) => sample.minutes >= minutes / 2)
+      if (late.length < 4) return []
+      return Object.entries(GROWTH).map(([figure, growth]) => {
+        const values = late.map((sample) => sample[figure])
+        const perMinute = slope(late.map((sample) => ({ at: sample.minutes, value: sample[figure] })))
+        const bound = growth / (minutes / 2)
+        const range = `${Math.min(...values)} to ${Math.max(...values)}, median ${median(values)} ${UNITS[figure]}`
+        return { process, figure, perMinute, bound, flat: perMinute <= bound, range }
+      })
+    })
+  }
+}
