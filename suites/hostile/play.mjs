@@ -1,0 +1,88 @@
+/** All rows, one after the other, and the verdict. */
+import { writeFileSync } from 'node:fs'
+import { HEAD, rowLine } from './report.mjs'
+import { stopAll, Target } from './rig.mjs'
+import * as auth from './cases/auth.mjs'
+import * as bodies from './cases/bodies.mjs'
+import * as messages from './cases/messages.mjs'
+import * as requests from './cases/requests.mjs'
+import * as sessions from './cases/sessions.mjs'
+import * as silence from './cases/silence.mjs'
+import * as strangers from './cases/strangers.mjs'
+
+/** A module has `rows`, `cases(target)` and, where it needs one, options of its target. */
+const MODULES = [
+  // The longest first.
+  sessions,
+  { rows: ['B1', 'B2', 'B13'], ...silence },
+  { rows: ['B3', 'B4', 'B5', 'B6', 'B7'], ...requests },
+  { rows: ['B8', 'B12', 'B18'], target: { giant: true }, ...bodies },
+  { rows: ['B9', 'B10', 'B11'], ...messages },
+  { rows: ['B14', 'B16'], ...strangers },
+  auth,
+]
+
+/** Parts that run side by side. */
+const AT_ONCE = 3
+
+export async function play({ seed, requests: wanted, only, exec, json }) {
+  const isWanted = (row) => only === undefined || only.includes(row)
+  const again = `npm run test:hostile -- --seed ${seed}${only === undefined ? '' : ` --only ${only.join()}`}`
+  const rows = []
+  console.log(`test:hostile: seed ${seed}\n${HEAD}`)
+  const started = performance.now()
+  const show = (row) => {
+    rows.push(row)
+    console.log(rowLine(row))
+  }
+  try {
+    const waiting = MODULES.filter((module) => module.rows.some(isWanted))
+    const run = async (module) => {
+      const target = module.start ? await module.start({ seed, exec }) : await Target.start({ seed, exec, ...module.target })
+      for await (const entry of module.cases(target, { seed, exec })) {
+        if (isWanted(entry.row)) show(await played(target, entry))
+      }
+      target.stop()
+    }
+    // Each has processes of its own, and most of them wait most of the time.
+    const side = async () => {
+      while (waiting.length > 0 && !waiting[0].alone) await run(waiting.shift())
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, side))
+    for (const module of waiting) await run(module)
+  } finally {
+    stopAll()
+  }
+  const failed = rows.filter(({ failure }) => failure !== undefined)
+  const checks = rows.reduce((sum, row) => sum + row.cases, 0)
+  const report = { seed, seconds: (performance.now() - started) / 1000, cases: checks, failed: failed.length, rows }
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
+  for (const { row, name, failure } of failed) console.log(`\nFAILED ${row} ${name}: ${failure}`)
+  const seconds = report.seconds.toFixed(1)
+  if (failed.length === 0) console.log(`\npassed: ${rows.length} lines, ${checks} cases, in ${seconds} s`)
+  else console.log(`\nFAILED: ${failed.length} of ${rows.length} lines; again with:\n  ${again}`)
+  return failed.length === 0 ? 0 : 1
+}
+
+/** One line: all of its cases, up to the first that fails. */
+async function played(target, { row, name, sent, sub, ...single }) {
+  const line = { row, name, sent, cases: 0, came: '', ms: 0, grown: 0, reads: 0, slowest: 0, counters: {} }
+  const came = new Set()
+  for (const entry of sub ?? [single]) {
+    try {
+      await entry.before?.()
+      const run = entry.run ?? ((spec) => target.attacked(spec))
+      const seen = await run(entry)
+      came.add(seen.came)
+      line.cases++
+      line.reads += seen.reads
+      for (const field of ['ms', 'grown', 'slowest']) line[field] = Math.max(line[field], seen[field])
+      for (const [counter, count] of Object.entries(seen.counters)) line.counters[counter] = (line.counters[counter] ?? 0) + count
+    } catch (error) {
+      line.failure = `${entry.name === undefined ? '' : `${entry.name}: `}${error.message}`
+      break
+    }
+  }
+  line.came = [...came].slice(0, 4).join(' | ')
+  return line
+}
