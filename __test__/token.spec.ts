@@ -116,6 +116,7 @@ test('tokens that are none are refused, and no message shows one', (t) => {
     [{ tokens: { '\ud800': SECRET } }, 'surrogate'],
     [{ tokens: { '': SECRET } }, 'name'],
     [{ tokens: { a: '' } }, 'empty'],
+    [{ tokens: { a: SECRET, b: 'another', c: Buffer.from(SECRET) } }, '"a" and "c" are one secret'],
     [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [index, SECRET])) }, 'at most 64'],
     [{ legacy: 1 }, 'legacy'],
     [{ allowUnauthenticated: 'yes' }, 'allowUnauthenticated'],

@@ -42,7 +42,7 @@ function named(tokens: Security['tokens']): NamedSecret[] {
   const entries = Object.entries(tokens)
   if (entries.length === 0) throw valueError('tokens holds none: leave it out, or name one')
   if (entries.length > MOST_TOKENS) throw valueError(`tokens holds ${entries.length}; at most ${MOST_TOKENS} are told apart`)
-  return entries.map(([name, value]) => {
+  const secrets = entries.map(([name, value]) => {
     const fault = nameFault(name)
     if (fault !== undefined) throw valueError(`tokens: the name ${shown(name)} ${fault}`)
     if (WHOLE_NUMBER.test(name)) {
@@ -50,6 +50,13 @@ function named(tokens: Security['tokens']): NamedSecret[] {
     }
     return { name, secret: secret(value, `tokens[${shown(name)}]`) }
   })
+  for (const [index, one] of secrets.entries()) {
+    const other = secrets.slice(0, index).find((earlier) => Buffer.compare(earlier.secret, one.secret) === 0)
+    if (other !== undefined) {
+      throw valueError(`tokens: ${shown(other.name)} and ${shown(one.name)} are one secret, so that whoever knows it could come as either`)
+    }
+  }
+  return secrets
 }
 
 /** A copy, so that nobody changes it later. Messages never show it. */
