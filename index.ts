@@ -23,6 +23,7 @@ export type { DisconnectEvent, DisconnectReason, EndpointEvents, PeerEvent } fro
 export type {
   Access,
   AllocOptions,
+  AllowOptions,
   Assignment,
   BatchOptions,
   CloseOptions,
@@ -30,6 +31,7 @@ export type {
   DescriptorOptions,
   DescriptorRegions,
   EndpointInfo,
+  InfoOptions,
   Limits,
   Security,
   ListenOptions,

@@ -22,7 +22,7 @@ export interface Address {
 export declare function advertise(attachment: number, endpoint: number, host: string, port?: number | undefined | null): void
 
 /** Makes a region of zeroed bytes; peers reach it from the moment that this returns. */
-export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
+export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string, allow?: Array<Allowance> | undefined | null, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
 
 /** A region's handle and address, or why there is none. */
 export interface Allocated {
@@ -32,6 +32,12 @@ export interface Allocated {
   /** Whether its bytes can go: they are of a file that is not sealed. */
   shrinks: boolean
   failure?: Failure
+}
+
+/** What peers with one of the endpoint's tokens may do with a region. */
+export interface Allowance {
+  token: string
+  access: string
 }
 
 /** Takes the name for `text`, whoever had it; the number of the announcement, or 0 when the attachment is gone. */
@@ -126,8 +132,8 @@ export declare function endpointEvents(attachment: number, endpoint: number): nu
 /** The figures of an open endpoint. */
 export declare function endpointFigures(attachment: number, endpoint: number): object | null
 
-/** The endpoint info as JSON. */
-export declare function endpointInfo(attachment: number, endpoint: number): string | null
+/** The endpoint info as JSON: as everybody is told it who is let in, or as a peer is that came with the token of that name. */
+export declare function endpointInfo(attachment: number, endpoint: number, token?: string | undefined | null): string | null
 
 /** One row of the error table. */
 export interface ErrorRow {
@@ -202,7 +208,7 @@ export declare function lookup(name: string): string | null
  * Makes a region of a range of an open file; a length below zero is all from the offset to the end. The descriptor may be
  * closed when this returns.
  */
-export declare function mapFile(attachment: number, endpoint: number, name: string, fd: number, offset: number, length: number, access: string, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
+export declare function mapFile(attachment: number, endpoint: number, name: string, fd: number, offset: number, length: number, access: string, allow?: Array<Allowance> | undefined | null, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
 
 /** A secret and its name; the empty one for a secret that has none. */
 export interface NamedSecret {

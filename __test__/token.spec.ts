@@ -157,6 +157,7 @@ test('tokens that are none are refused, and no message shows one', (t) => {
     [{ tokens: { a: '' } }, 'empty'],
     [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`t${index}`, `${SECRET}${index}`])) }, 'at most 64'],
     [{ token: SECRET, tokens: Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`t${index}`, `${index}`])) }, 'at most 64'],
+    [{ tokens: { a: SECRET, b: 'another', c: Buffer.from(SECRET) } }, '"a" and "c" are one secret'],
     [{ legacy: 1 }, 'legacy'],
     [{ allowUnauthenticated: 'yes' }, 'allowUnauthenticated'],
   ] as [ListenOptions, string][]) {

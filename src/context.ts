@@ -16,6 +16,8 @@ export let makeEndpoint: (
   limits: Record<string, number>,
   security?: CheckedSecurity
 ) => Lifetime
+/** The names of the tokens of a context, or of the options that an endpoint of its own was made with. */
+export let tokenNames: (context: TcpContext | undefined, security: CheckedSecurity | undefined) => readonly string[]
 /** Closes an endpoint that {@link makeEndpoint} made; `untold` where no user knows of it. */
 export let endEndpoint: (
   endpoint: Lifetime,
@@ -41,6 +43,7 @@ export class TcpContext {
   readonly #lifetime: Lifetime
   readonly #figures: Figures
   readonly #endpoints = new Set<Lifetime>()
+  readonly #tokens: readonly string[]
 
   /**
    * A context with limits and tokens of its own.
@@ -51,7 +54,9 @@ export class TcpContext {
    */
   constructor(options: Limits & Security = {}) {
     checkKeys(options, [...limitNames(), ...SECURITY_OPTIONS])
-    const handle = native.context(attached(), checkLimits(options), checkSecurity(options))
+    const security = checkSecurity(options)
+    const handle = native.context(attached(), checkLimits(options), security)
+    this.#tokens = namesOf(security)
     this.#lifetime = new Lifetime(handle, 'context')
     this.#figures = native.contextFigures(attached(), handle) as Figures
   }
@@ -105,6 +110,7 @@ export class TcpContext {
       context.#endpoints.add(endpoint)
       return endpoint
     }
+    tokenNames = (context, security) => (context === undefined ? namesOf(security) : context.#tokens)
     endEndpoint = (endpoint, context, drainMs = DRAIN_BY_LIMIT, untold) =>
       endpoint.end(async (handle) => {
         const subject = untold === undefined ? ({ operation: 'close', closes: 'endpoint' } as const) : undefined
@@ -112,6 +118,11 @@ export class TcpContext {
         if (context !== undefined) context.#endpoints.delete(endpoint)
       })
   }
+}
+
+/** A secret without a name is none that could be named. */
+function namesOf(security: CheckedSecurity | undefined): readonly string[] {
+  return security === undefined ? [] : security.tokens.map(({ name }) => name).filter((name) => name !== '')
 }
 
 function endpointOf(limits: Record<string, number>, security?: CheckedSecurity): number {

@@ -19,7 +19,7 @@ import {
 import { alloc } from './alloc.js'
 import { attached } from './completions.js'
 import { Connect, connecting, parseTarget } from './connect.js'
-import { endEndpoint, makeEndpoint, TcpContext } from './context.js'
+import { endEndpoint, makeEndpoint, TcpContext, tokenNames } from './context.js'
 import { checkDirectory, lostNameError, type Announcement, type Directory, type NamedTarget } from './directory.js'
 import { abortedError } from './errors.js'
 import { emitError, EndpointEmitter } from './events.js'
@@ -38,6 +38,7 @@ import type {
   CloseOptions,
   ConnectOptions,
   EndpointInfo,
+  InfoOptions,
   ListenOptions,
   MapFileOptions,
   MessagesOptions,
@@ -53,6 +54,7 @@ import { Peers } from './peers.js'
 import { processDirectory } from './process-directory.js'
 import { ANY_TAG, startReceive } from './receive.js'
 import type { MemoryRegion } from './region.js'
+import { checkToken } from './rights.js'
 import { checkSecurity, SECURITY_OPTIONS } from './security.js'
 import { statsOf, type EndpointStats } from './stats.js'
 
@@ -75,13 +77,15 @@ export class TcpEndpoint extends EndpointEmitter {
   readonly #peers = new Peers()
   readonly #figures: Figures
   readonly #directory: Directory
+  readonly #tokens: readonly string[]
   #announcement: Announcement | undefined = undefined
 
-  private constructor(lifetime: Lifetime, context: TcpContext | undefined, directory: Directory) {
+  private constructor(lifetime: Lifetime, context: TcpContext | undefined, directory: Directory, tokens: readonly string[]) {
     super(lifetime)
     this.#lifetime = lifetime
     this.#context = context
     this.#directory = directory
+    this.#tokens = tokens
     this.#figures = native.endpointFigures(attached(), lifetime.use()) as Figures
     const { host, port } = native.address(attached(), lifetime.use()) as { host: string; port: number }
     this.#host = host
@@ -116,7 +120,7 @@ export class TcpEndpoint extends EndpointEmitter {
     if (advertised !== undefined) native.advertise(attached(), handle, advertised.host, advertised.port)
     const listening = new Call(
       (op) => native.listen(attached(), op, handle, host, port),
-      () => new TcpEndpoint(lifetime, context, directory),
+      () => new TcpEndpoint(lifetime, context, directory, tokenNames(context, security)),
       { operation: 'listen' }
     )
     const announced = listening.then(async (endpoint) => {
@@ -156,12 +160,15 @@ export class TcpEndpoint extends EndpointEmitter {
   }
 
   /**
-   * What a peer needs to find this endpoint and its regions: plain JSON with DLSlime's keys, to be sent as it is.
+   * What a peer needs to find this endpoint and its regions: plain JSON with DLSlime's keys, to be sent as it is. A region that
+   * is for some tokens only is not in it, unless `as` names one of them; native peers ask for those that they may reach.
    *
-   * @throws `ERR_CLOSED`
+   * @throws `TypeError` for wrong options, a name of no token among them; `ERR_CLOSED`
    */
-  endpointInfo(): EndpointInfo {
-    return JSON.parse(native.endpointInfo(attached(), this.#lifetime.use()) as string) as EndpointInfo
+  endpointInfo(options?: InfoOptions): EndpointInfo {
+    checkKeys(options, ['as'])
+    const as = options?.as === undefined ? undefined : checkToken(options.as, 'as', this.#tokens)
+    return JSON.parse(native.endpointInfo(attached(), this.#lifetime.use(), as) as string) as EndpointInfo
   }
 
   /**
@@ -182,7 +189,7 @@ export class TcpEndpoint extends EndpointEmitter {
    */
   alloc(name: string, tensor: TensorOptions): MemoryRegion
   alloc(name: string, size: Integer | TensorOptions, options?: AllocOptions): MemoryRegion {
-    return alloc(this.#lifetime, name, size, options)
+    return alloc(this.#lifetime, this.#tokens, name, size, options)
   }
 
   /**
@@ -201,7 +208,7 @@ export class TcpEndpoint extends EndpointEmitter {
    *   range leaves it; with `ERR_REGION_EXISTS`, `ERR_ABORTED`, `ERR_CLOSED`.
    */
   mapFile(name: string, path: string | URL | Buffer, options?: MapFileOptions): Promise<MemoryRegion> {
-    return mapFile(this.#lifetime, name, path, options)
+    return mapFile(this.#lifetime, this.#tokens, name, path, options)
   }
 
   /**

@@ -2,13 +2,13 @@ import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { getSystemErrorName } from 'node:util'
 import { byteCount, checkBoolean, checkKeys, checkName, checkSignal, typeError, valueError } from './arguments.js'
-import { checkAccess } from './alloc.js'
 import { attached } from './completions.js'
 import { abortedError, closedError, fromFailure, MemlaneError } from './errors.js'
 import type { Lifetime } from './lifetime.js'
 import { native, type Failure } from './native.js'
 import type { MapFileOptions } from './options.js'
 import { makeRegion, type MemoryRegion } from './region.js'
+import { checkRights } from './rights.js'
 import { checkTensor } from './tensor.js'
 
 /** Not said: all from the offset to the end of the file. */
@@ -38,14 +38,15 @@ function systemError({ errno, message }: Failure): Error | undefined {
 /** Checks what `endpoint.mapFile` is given, then opens and maps. */
 export function mapFile(
   endpoint: Lifetime,
+  tokens: readonly string[],
   givenName: string,
   givenPath: string | URL | Buffer,
   options: MapFileOptions = {}
 ): Promise<MemoryRegion> {
   const name = checkName(givenName)
   const path = checkPath(givenPath)
-  checkKeys(options, ['access', 'offset', 'length', 'dtype', 'shape', 'unsafeBuffer', 'signal'])
-  const access = checkAccess(options.access, 'read')
+  checkKeys(options, ['access', 'allow', 'offset', 'length', 'dtype', 'shape', 'unsafeBuffer', 'signal'])
+  const { access, allow } = checkRights(options, 'read', tokens)
   const offset = options.offset === undefined ? 0 : byteCount(options.offset, 'offset')
   const isTensor = options.dtype !== undefined || options.shape !== undefined
   const tensor = isTensor ? checkTensor(options.dtype, options.shape) : undefined
@@ -61,7 +62,7 @@ export function mapFile(
   }
   const map = ({ fd }: FileHandle): MemoryRegion => {
     const shape = tensor === undefined ? undefined : [...tensor.shape]
-    const made = native.mapFile(attached(), endpoint.use(), name, fd, offset, length, access, tensor?.dtype, shape)
+    const made = native.mapFile(attached(), endpoint.use(), name, fd, offset, length, access, allow, tensor?.dtype, shape)
     if (made.failure !== undefined) {
       const cause = systemError(made.failure)
       throw fromFailure(made.failure, cause === undefined ? undefined : { cause })
@@ -73,6 +74,7 @@ export function mapFile(
       : undefined
     return makeRegion(made.handle, endpoint, name, made.address, made.length, access, {
       tensor,
+      allow,
       isStorable: access !== 'read',
       refusal: offset % ALIGNMENT === 0 ? refusal : `its offset in the file, ${offset}, is no multiple of ${ALIGNMENT}`,
     })

@@ -1,4 +1,5 @@
 import { MemlaneError } from './errors.js'
+import type { Allowance } from './rights.js'
 import type { CheckedSecurity } from './security.js'
 
 /** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
@@ -99,7 +100,8 @@ export interface Native {
   localAddress(at: number, endpoint: number, address: string): void
   advertise(at: number, endpoint: number, host: string, port?: number): void
   address(at: number, endpoint: number): { host: string; port: number } | null
-  endpointInfo(at: number, endpoint: number): string | null
+  /** With `token` as a peer is told it that came with the token of that name. */
+  endpointInfo(at: number, endpoint: number, token?: string): string | null
   /** `drainMs` below 0 is what the limits say. */
   closeEndpoint(at: number, op: number, endpoint: number, drainMs: number): void
 
@@ -120,6 +122,7 @@ export interface Native {
     name: string,
     length: number,
     access: string,
+    allow?: Allowance[],
     dtype?: string,
     shape?: number[]
   ): Allocated
@@ -132,6 +135,7 @@ export interface Native {
     offset: number,
     length: number,
     access: string,
+    allow?: Allowance[],
     dtype?: string,
     shape?: number[]
   ): Allocated

@@ -147,13 +147,35 @@ export interface CloseOptions {
   drainMs?: Integer
 }
 
+/** Whom a region is for. */
+export interface AllowOptions {
+  /** What peers may do. Default: as the method says. */
+  access?: Access
+  /**
+   * The tokens that it is for, by their names among {@link Security.tokens}: an array where all of them have the `access`, an
+   * object of rights where each has its own. For peers that came with another token, or on the legacy wire, there is no such
+   * region: it is not in the endpoint info that they get, and its addresses are nobody's. A token that replaces another under a
+   * new name has to be named here too. Default: everybody who is let in.
+   */
+  allow?: readonly string[] | Readonly<Record<string, Exclude<Access, 'none'>>>
+}
+
 /** Options of `endpoint.alloc`. */
-export interface AllocOptions {
+export interface AllocOptions extends AllowOptions {
   /**
    * What peers may do. Default `'none'`: nothing is reachable unless somebody asked for it, and memory that only this
    * process reads into or writes from needs no rights. A region without rights is not in the endpoint info.
    */
   access?: Access
+}
+
+/** Options of `endpoint.endpointInfo`. */
+export interface InfoOptions {
+  /**
+   * The name of a token: the info is the one that a peer gets which came with it, regions of some tokens included. Default: the
+   * one for everybody who is let in.
+   */
+  as?: string
 }
 
 /** What `endpoint.alloc` makes a tensor of. */
@@ -165,11 +187,11 @@ export interface TensorOptions extends AllocOptions {
 }
 
 /** Options of `endpoint.mapFile`. */
-export interface MapFileOptions {
+export interface MapFileOptions extends AllowOptions {
   /**
    * What peers may do. Default `'read'`, for which the file is opened and mapped to be read only, by this process too: it
    * then is no place for a read or a message. All others need the right to write the file; `'none'` is one that only this
-   * process reads into or writes from.
+   * process reads into or writes from. With an object of rights by token, the file is opened for all of them together.
    */
   access?: Access
   /** First byte of the file, in bytes, whatever the size of a page. Default 0; 0 to 2^53 - 1. */

@@ -7,6 +7,7 @@ import { checkDrain } from './limits.js'
 import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
 import type { Access, CloseOptions, RegionInfo } from './options.js'
+import type { Allowance } from './rights.js'
 import { statsOf, type RegionStats } from './stats.js'
 import { type DType, elementsOf, type TensorData, tensorError, type TensorKind } from './tensor.js'
 
@@ -14,6 +15,8 @@ import { type DType, elementsOf, type TensorData, tensorError, type TensorKind }
 export interface RegionTraits {
   /** What its bytes are. */
   tensor?: TensorKind | undefined
+  /** The tokens that it is for, where it is not for everybody. */
+  allow?: readonly Allowance[] | undefined
   /** False for one that this process may not write, either. */
   isStorable?: boolean
   /** Why JavaScript gets copies of its bytes and no view. */
@@ -80,8 +83,10 @@ export class MemoryRegion {
   readonly length: number
   /** Its first byte on the wire: random, never used again, no address of this process. */
   readonly address: number
-  /** What peers may do with it. */
+  /** What peers may do with it; where {@link allow} has other rights for other tokens, what one of them may do at most. */
   readonly access: Access
+  /** What peers may do by the name of the token that they came with, where it is not there for everybody. */
+  readonly allow: Readonly<Record<string, Access>> | undefined
   /** The type of its elements, where it was made as a tensor. */
   readonly dtype: DType | undefined
   /** Elements by dimension, where it was made as a tensor. */
@@ -107,6 +112,7 @@ export class MemoryRegion {
     this.length = length
     this.address = address
     this.access = access
+    this.allow = traits.allow && Object.freeze(Object.fromEntries(traits.allow.map((one) => [one.token, one.access])))
     this.dtype = traits.tensor?.dtype
     this.shape = traits.tensor?.shape
     this.#isStorable = traits.isStorable ?? true
@@ -154,7 +160,7 @@ export class MemoryRegion {
   }
 
   /**
-   * The region's entry in the endpoint info.
+   * The region's entry in the endpoint info. Peers are told the `access` that their own token has.
    *
    * @throws `ERR_CLOSED` on a closed region
    */

@@ -51,7 +51,7 @@ export class Remote {
   #lacks(name: string): string {
     const region = `region named ${JSON.stringify(name)}`
     return this.describes
-      ? `has no ${region}, or none that grants anybody access (the default of alloc)`
+      ? `has no ${region}, or none that this process may reach (alloc grants nothing unless it is told)`
       : `listed no ${region} in its info, and on the legacy wire it cannot be asked`
   }
 

@@ -31,6 +31,7 @@ export function checkSecurity(options: Security): CheckedSecurity | undefined {
     several.unshift({ name: '', secret: secret(token, 'token') })
   }
   if (several.length > MOST_TOKENS) throw valueError(`${several.length} tokens are set; at most ${MOST_TOKENS} are told apart`)
+  checkDistinct(several)
   return {
     tokens: several,
     legacy: legacy !== undefined && checkBoolean(legacy, 'legacy'),
@@ -54,6 +55,16 @@ function named(tokens: Security['tokens']): NamedSecret[] {
     }
     return { name, secret: secret(value, `tokens[${shown(name)}]`) }
   })
+}
+
+function checkDistinct(secrets: readonly NamedSecret[]): void {
+  const called = ({ name }: NamedSecret) => (name === '' ? 'token' : shown(name))
+  for (const [index, one] of secrets.entries()) {
+    const other = secrets.slice(0, index).find((earlier) => Buffer.compare(earlier.secret, one.secret) === 0)
+    if (other !== undefined) {
+      throw valueError(`tokens: ${called(other)} and ${called(one)} are one secret, so that whoever knows it could come as either`)
+    }
+  }
 }
 
 /** A copy, so that nobody changes it later. Messages never show it. */

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use memlane_wire::{AuthFrame, Preface};
 use sha2::{Digest, Sha256};
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, num::NonZeroU8};
 
 /// The secrets of a context, by name. The first is what it dials with; a peer may dial it with any of them, so that one can be
 /// replaced while nothing stops.
@@ -44,6 +44,21 @@ struct Token {
     key: [u8; 64],
 }
 
+/// One of the tokens of a context, by its place among them: what is kept of a proof that let a peer in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenId(NonZeroU8);
+
+impl TokenId {
+    fn at(place: usize) -> Option<Self> {
+        u8::try_from(place + 1).ok().and_then(NonZeroU8::new).map(Self)
+    }
+
+    /// Its bit in a set of tokens; there are at most 64.
+    pub(crate) fn bit(self) -> u64 {
+        1 << (self.0.get() - 1)
+    }
+}
+
 /// Why tokens are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -52,6 +67,8 @@ pub enum TokenError {
     Empty,
     /// Two have one name, or names that a preface cannot tell apart.
     Ambiguous,
+    /// Two are one secret, so that whoever knows it could come as either.
+    Repeated,
     /// More than 64.
     TooMany,
 }
@@ -61,6 +78,7 @@ impl fmt::Display for TokenError {
         f.write_str(match self {
             Self::Empty => "a token has no bytes",
             Self::Ambiguous => "two tokens have names that cannot be told apart",
+            Self::Repeated => "two tokens are one secret",
             Self::TooMany => "there are more than 64 tokens",
         })
     }
@@ -105,6 +123,9 @@ impl Tokens {
         }
         let mut key = [0; 64];
         key[..32].copy_from_slice(&Sha256::digest(secret));
+        if self.0.iter().any(|token| token.key == key) {
+            return Err(TokenError::Repeated);
+        }
         self.0.push(Token {
             name: name.into(),
             hint,
@@ -123,6 +144,11 @@ impl Tokens {
         self.0.iter().any(|token| token.hint == hint)
     }
 
+    /// The token of that name.
+    pub fn id(&self, name: &str) -> Option<TokenId> {
+        TokenId::at(self.0.iter().position(|token| *token.name == *name)?)
+    }
+
     /// What a preface of ours says of the token that it is dialled with.
     pub(crate) fn dialled_hint(&self) -> Option<u32> {
         self.0.first().map(|token| token.hint)
@@ -138,12 +164,13 @@ impl Tokens {
         self.0.first().is_some_and(|token| token.accepts(role, prefaces, proof))
     }
 
-    /// The proof of ours that answers a peer's, if that is by the token which its preface names.
-    pub(crate) fn admit(&self, hint: u32, prefaces: &Prefaces, proof: AuthFrame) -> Option<AuthFrame> {
-        let token = self.0.iter().find(|token| token.hint == hint)?;
+    /// The proof of ours that answers a peer's, if that is by the token which its preface names; and which one that is.
+    pub(crate) fn admit(&self, hint: u32, prefaces: &Prefaces, proof: AuthFrame) -> Option<(TokenId, AuthFrame)> {
+        let place = self.0.iter().position(|token| token.hint == hint)?;
+        let (token, id) = (&self.0[place], TokenId::at(place)?);
         token
             .accepts(Role::Initiator, prefaces, proof)
-            .then(|| token.proof(Role::Target, prefaces))
+            .then(|| (id, token.proof(Role::Target, prefaces)))
     }
 }
 
@@ -214,7 +241,7 @@ mod tests {
     fn proofs_are_those_of_another_implementation() {
         let tokens = tokens(&[("", "secret")]);
         let by_initiator = tokens.dialled_proof(Role::Initiator, &prefaces()).unwrap();
-        let by_target = tokens.admit(0, &prefaces(), by_initiator).unwrap();
+        let (_, by_target) = tokens.admit(0, &prefaces(), by_initiator).unwrap();
         assert_eq!(
             hex(&by_initiator.0),
             "3c1aaa8a297e886386ac0af1faabe46fd19a1de7c76511f77f9c25b9f56721e8"
@@ -257,20 +284,22 @@ mod tests {
         let target = tokens(&[("new", "b"), ("old", "a")]);
         let initiator = tokens(&[("old", "a")]);
         let proof = initiator.dialled_proof(Role::Initiator, &prefaces()).unwrap();
-        let answer = target
+        let (id, answer) = target
             .admit(initiator.dialled_hint().unwrap(), &prefaces(), proof)
             .unwrap();
+        assert_eq!(Some(id), target.id("old"));
         assert!(initiator.dialled_accepts(Role::Target, &prefaces(), answer));
     }
 
     #[test]
-    fn a_secret_of_no_bytes_and_a_name_twice_are_refused_and_secrets_are_not_printed() {
+    fn a_secret_of_no_bytes_and_a_name_or_a_secret_twice_are_refused_and_secrets_are_not_printed() {
         let mut ours = tokens(&[("a", "hush")]);
         assert_eq!(ours.add("b", b""), Err(TokenError::Empty));
         assert_eq!(ours.add("a", b"other"), Err(TokenError::Ambiguous));
+        assert_eq!(ours.add("b", b"hush"), Err(TokenError::Repeated));
         assert_eq!(format!("{ours:?}"), r#"["a"]"#);
         for number in 1..Tokens::MOST {
-            ours.add(&number.to_string(), b"x").unwrap();
+            ours.add(&number.to_string(), &number.to_le_bytes()).unwrap();
         }
         assert_eq!(ours.add("one more", b"x"), Err(TokenError::TooMany));
     }

@@ -1,6 +1,7 @@
 //! The facade: an endpoint listens, registers regions, receives messages and connects to peers.
 
 use crate::{
+    auth::TokenId,
     config::millis,
     context::Context,
     error::{Error, ErrorKind},
@@ -11,7 +12,7 @@ use crate::{
     op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
-    region::{Access, Region, Tensor, file::MappedFile, span::Span},
+    region::{Region, Rights, Tensor, file::MappedFile, span::Span},
     session::Session,
     shared::Shared,
     stats::{Counted, Stats, endpoint_report},
@@ -156,18 +157,24 @@ impl Endpoint {
     ///
     /// # Errors
     /// `ERR_REGION_EXISTS`, `ERR_INVALID_NAME`, `ERR_MEMORY`, and `ERR_CLOSED` when the endpoint is closed.
-    pub fn alloc(&self, name: &str, len: usize, access: Access) -> Result<Arc<Region>, Error> {
+    pub fn alloc(&self, name: &str, len: usize, rights: impl Into<Rights>) -> Result<Arc<Region>, Error> {
         self.check_open()?;
-        self.target.registry.alloc(name, len, access)
+        self.target.registry.alloc(name, len, rights)
     }
 
     /// The same, of bytes that the endpoint info says something about.
     ///
     /// # Errors
     /// As for [`Endpoint::alloc`].
-    pub fn alloc_tensor(&self, name: &str, len: usize, access: Access, tensor: Tensor) -> Result<Arc<Region>, Error> {
+    pub fn alloc_tensor(
+        &self,
+        name: &str,
+        len: usize,
+        rights: impl Into<Rights>,
+        tensor: Tensor,
+    ) -> Result<Arc<Region>, Error> {
         self.check_open()?;
-        self.target.registry.alloc_tensor(name, len, access, tensor)
+        self.target.registry.alloc_tensor(name, len, rights, tensor)
     }
 
     /// A new region of the range of a file that `map` maps; none of it is read for that.
@@ -177,12 +184,12 @@ impl Endpoint {
     pub fn map_file(
         &self,
         name: &str,
-        access: Access,
+        rights: impl Into<Rights>,
         tensor: Option<Tensor>,
         map: impl FnOnce() -> io::Result<MappedFile>,
     ) -> Result<Arc<Region>, Error> {
         self.check_open()?;
-        self.target.registry.map_file(name, access, tensor, map)
+        self.target.registry.map_file(name, rights, tensor, map)
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -267,9 +274,19 @@ impl Endpoint {
         self.target.receives.cancel(key)
     }
 
-    /// The endpoint info as JSON.
+    /// The token of that name, which peers may come with.
+    pub fn token(&self, name: &str) -> Option<TokenId> {
+        self.target.security.tokens.id(name)
+    }
+
+    /// The endpoint info as JSON, with the regions that whoever is let in may reach.
     pub fn info(&self) -> String {
-        self.target.info()
+        self.target.info(None)
+    }
+
+    /// The same as a peer is told it that came with this token.
+    pub fn info_for(&self, token: TokenId) -> String {
+        self.target.info(Some(token))
     }
 
     /// Counters and limits as JSON; also of an endpoint that is closed.

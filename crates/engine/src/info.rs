@@ -1,6 +1,7 @@
 //! Endpoint info: what peers exchange out of band, or by DESCRIBE, as JSON with DLSlime's keys.
 
 use crate::{
+    auth::TokenId,
     op::Instance,
     region::{Access, Region},
 };
@@ -23,7 +24,10 @@ struct Memlane {
     version: u8,
 }
 
-struct Listed<'a>(&'a [Arc<Region>]);
+struct Listed<'a> {
+    regions: &'a [Arc<Region>],
+    told: Option<TokenId>,
+}
 
 #[derive(Serialize)]
 struct Entry<'a> {
@@ -38,16 +42,19 @@ struct Entry<'a> {
 
 impl Serialize for Listed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let listed = self.0.iter().filter(|region| region.access() != Access::NONE);
-        serializer.collect_map(listed.map(|region| (region.name(), Entry::of(region))))
+        let listed = self.regions.iter().filter_map(|region| {
+            let access = region.rights().of(self.told)?;
+            (access != Access::NONE).then(|| (region.name(), Entry::of(region, access)))
+        });
+        serializer.collect_map(listed)
     }
 }
 
 impl<'a> Entry<'a> {
-    fn of(region: &'a Region) -> Self {
+    fn of(region: &'a Region, access: Access) -> Self {
         let tensor = region.tensor();
         Self {
-            access: region.access().name(),
+            access: access.name(),
             addr: region.address(),
             dtype: tensor.map(|tensor| tensor.dtype.as_str()),
             length: region.len(),
@@ -56,15 +63,21 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The info of an endpoint at `host:port` with these open regions; those without rights are not listed.
-pub(crate) fn endpoint_info(host: &str, port: u16, instance: &Instance, regions: &[Arc<Region>]) -> String {
+/// The info of an endpoint at `host:port` with these open regions, as a peer is told it that came with this token, or without
+/// one; those that grant it no right are not listed.
+pub(crate) fn endpoint_info(
+    (host, port): (&str, u16),
+    instance: &Instance,
+    regions: &[Arc<Region>],
+    told: Option<TokenId>,
+) -> String {
     let info = Info {
         host,
         memlane: Memlane {
             instance: instance_text(instance),
             version: 1,
         },
-        mr_info: Listed(regions),
+        mr_info: Listed { regions, told },
         port,
     };
     // Strings and numbers: nothing of it can fail.

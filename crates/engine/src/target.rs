@@ -1,7 +1,7 @@
 //! What the sessions of one endpoint share: its regions, receives, limits and counters.
 
 use crate::{
-    auth::Security,
+    auth::{Security, TokenId},
     config::Limits,
     error::Error,
     events::{Events, Side},
@@ -10,7 +10,7 @@ use crate::{
     mailbox::Mailbox,
     random::{preface, random},
     recv::{Event, Receives},
-    region::{Registry, span::Span},
+    region::{Region, Registry, span::Span},
     roster::Roster,
     stats::EndpointStats,
 };
@@ -38,11 +38,27 @@ pub(crate) struct Target {
     pub(crate) security: Arc<Security>,
     instance: [u8; 16],
     address: Mutex<Address>,
-    /// The endpoint info, and the generation of the regions that it lists. Every connection sends it from this memory: peers
-    /// that ask and never read hold no copies.
-    described: Mutex<Option<(u64, Span)>>,
+    described: Mutex<Described>,
     sessions: Mutex<Sessions>,
     emptied: Notify,
+}
+
+/// The endpoint info, as it was last asked for. Every connection sends it from this memory: peers that ask and never read hold
+/// no copies.
+#[derive(Debug, Default)]
+struct Described {
+    /// Of the regions that it lists.
+    generation: u64,
+    /// At most one for each token, and one for who has none.
+    texts: Vec<Text>,
+}
+
+#[derive(Debug)]
+struct Text {
+    told: Option<TokenId>,
+    /// Whether everybody else is told the same.
+    is_everybodys: bool,
+    text: Span,
 }
 
 #[derive(Debug, Default)]
@@ -112,38 +128,50 @@ impl Target {
         Ok(preface)
     }
 
-    /// The endpoint info as JSON.
-    pub(crate) fn info(&self) -> String {
-        let (host, port) = self.address.lock().told();
-        endpoint_info(&host, port, &self.instance, &self.registry.list())
+    /// The endpoint info as JSON, as a peer is told it that came with this token, or without one.
+    pub(crate) fn info(&self, told: Option<TokenId>) -> String {
+        self.info_of(&self.registry.list(), told)
     }
 
-    /// The same as peers get it; made anew only when the regions or the address have changed, because peers may ask for it
+    fn info_of(&self, regions: &[Arc<Region>], told: Option<TokenId>) -> String {
+        let (host, port) = self.address.lock().told();
+        endpoint_info((&host, port), &self.instance, regions, told)
+    }
+
+    /// The same as that peer gets it; made anew only when the regions or the address have changed, because peers may ask for it
     /// as often as they like.
     ///
     /// # Errors
     /// What the system says when it has no memory for it.
-    pub(crate) fn describe(&self) -> io::Result<Span> {
+    pub(crate) fn describe(&self, told: Option<TokenId>) -> io::Result<Span> {
         let generation = self.registry.generation();
         let mut described = self.described.lock();
-        if let Some((made_at, text)) = &*described
-            && *made_at == generation
-        {
-            return Ok(text.clone());
+        if described.generation != generation {
+            described.generation = generation;
+            described.texts.clear();
         }
-        let text = Span::copied(self.info().as_bytes())?;
-        *described = Some((generation, text.clone()));
+        let is_its = |made: &&Text| made.is_everybodys || made.told == told;
+        if let Some(made) = described.texts.iter().find(is_its) {
+            return Ok(made.text.clone());
+        }
+        let regions = self.registry.list();
+        let text = Span::copied(self.info_of(&regions, told).as_bytes())?;
+        described.texts.push(Text {
+            told,
+            is_everybodys: regions.iter().all(|region| region.rights().is_everybodys()),
+            text: text.clone(),
+        });
         Ok(text)
     }
 
     pub(crate) fn set_address(&self, host: String, port: u16) {
         self.address.lock().bound = (host, port);
-        *self.described.lock() = None;
+        self.described.lock().texts.clear();
     }
 
     pub(crate) fn advertise(&self, host: String, port: Option<u16>) {
         self.address.lock().advertised = Some((host, port));
-        *self.described.lock() = None;
+        self.described.lock().texts.clear();
     }
 
     /// Where it listens.

@@ -72,11 +72,15 @@ pub fn listen(attachment: u32, operation: f64, endpoint: f64, host: String, port
     });
 }
 
-/// The endpoint info as JSON.
+/// The endpoint info as JSON: as everybody is told it who is let in, or as a peer is that came with the token of that name.
 #[napi(catch_unwind)]
-pub fn endpoint_info(attachment: u32, endpoint: f64) -> Option<String> {
+pub fn endpoint_info(attachment: u32, endpoint: f64, token: Option<String>) -> Option<String> {
     with(attachment, |attachment| {
-        attachment.endpoints.get(endpoint).map(|endpoint| endpoint.info())
+        let endpoint = attachment.endpoints.get(endpoint)?;
+        match token {
+            Some(name) => Some(endpoint.info_for(endpoint.token(&name)?)),
+            None => Some(endpoint.info()),
+        }
     })
     .flatten()
 }

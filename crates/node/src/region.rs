@@ -9,7 +9,7 @@ use crate::{
 use memlane_engine::{
     endpoint::Endpoint,
     error::{Error as EngineError, ErrorKind},
-    region::{Access, Region, Tensor, file::MappedFile, memory::Memory},
+    region::{Access, Region, Rights, Tensor, file::MappedFile, memory::Memory},
 };
 use napi::{
     Env, Error, Result, Status,
@@ -73,6 +73,32 @@ fn tensor(dtype: Option<String>, shape: Option<Vec<f64>>) -> Option<Tensor> {
     Some(Tensor { dtype, shape })
 }
 
+/// What peers with one of the endpoint's tokens may do with a region.
+#[napi(object, object_to_js = false)]
+pub struct Allowance {
+    pub token: String,
+    pub access: String,
+}
+
+fn parsed(access: &str) -> std::result::Result<Access, EngineError> {
+    Access::parse(access).ok_or_else(|| EngineError::new(ErrorKind::Access))
+}
+
+/// What everybody may do who is let in, or, where `allow` is there, what those may who came with a token that it names.
+fn rights(owner: &Endpoint, access: Access, allow: Option<Vec<Allowance>>) -> std::result::Result<Rights, EngineError> {
+    let Some(allow) = allow else {
+        return Ok(access.into());
+    };
+    let allowed = allow.iter().map(|allowance| {
+        let token = owner.token(&allowance.token);
+        let token = token.ok_or_else(|| EngineError::new(ErrorKind::Access))?;
+        Ok((token, parsed(&allowance.access)?))
+    });
+    Ok(Rights::by_token(
+        allowed.collect::<std::result::Result<Vec<_>, EngineError>>()?,
+    ))
+}
+
 fn allocated(
     attachment: u32,
     endpoint: f64,
@@ -101,21 +127,26 @@ fn allocated(
 
 /// Makes a region of zeroed bytes; peers reach it from the moment that this returns.
 #[napi(catch_unwind)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "an object for them would be one more per region"
+)]
 pub fn alloc(
     attachment: u32,
     endpoint: f64,
     name: String,
     length: f64,
     access: String,
+    allow: Option<Vec<Allowance>>,
     dtype: Option<String>,
     shape: Option<Vec<f64>>,
 ) -> Allocated {
     allocated(attachment, endpoint, |owner| {
         let length = number(length).ok_or_else(|| EngineError::new(ErrorKind::Memory))?;
-        let access = Access::parse(&access).ok_or_else(|| EngineError::new(ErrorKind::Access))?;
+        let rights = rights(owner, parsed(&access)?, allow)?;
         match tensor(dtype, shape) {
-            Some(tensor) => owner.alloc_tensor(&name, length, access, tensor),
-            None => owner.alloc(&name, length, access),
+            Some(tensor) => owner.alloc_tensor(&name, length, rights, tensor),
+            None => owner.alloc(&name, length, rights),
         }
     })
 }
@@ -132,12 +163,14 @@ pub fn map_file(
     offset: f64,
     length: f64,
     access: String,
+    allow: Option<Vec<Allowance>>,
     dtype: Option<String>,
     shape: Option<Vec<f64>>,
 ) -> Allocated {
     allocated(attachment, endpoint, |owner| {
-        let access = Access::parse(&access).ok_or_else(|| EngineError::new(ErrorKind::Access))?;
-        owner.map_file(&name, access, tensor(dtype, shape), || {
+        let access = parsed(&access)?;
+        let rights = rights(owner, access, allow)?;
+        owner.map_file(&name, rights, tensor(dtype, shape), || {
             let start = number(offset).ok_or(std::io::ErrorKind::InvalidInput)?;
             // SAFETY: JavaScript holds the descriptor open during this call.
             unsafe { MappedFile::map(fd, start as u64, number(length), access != Access::READ) }

@@ -1,6 +1,7 @@
 //! A region that is being served from: entered once for all the requests that came together.
 
 use super::{Access, Region, Registry, account::Account, span::Span};
+use crate::auth::TokenId;
 use memlane_wire::Status;
 
 /// The region that the last request was for, inside its gate. To enter and to leave one, and to count what was done in it,
@@ -9,11 +10,16 @@ use memlane_wire::Status;
 /// To be released before anything that was decided by it is told: until then the region's fence waits for it, and its
 /// counters lag behind.
 #[derive(Debug, Default)]
-pub(crate) struct Held(Option<Holding>);
+pub(crate) struct Held {
+    /// What the peer whose requests these are came with.
+    token: Option<TokenId>,
+    holding: Option<Holding>,
+}
 
 #[derive(Debug)]
 struct Holding {
     base: u64,
+    /// What this peer may do with it.
     access: Access,
     whole: Span,
     reads: u64,
@@ -23,8 +29,23 @@ struct Holding {
 }
 
 impl Held {
+    /// For the requests of a peer that came with this token.
+    pub(crate) fn by(token: TokenId) -> Self {
+        Self {
+            token: Some(token),
+            holding: None,
+        }
+    }
+
+    /// What the peer came with.
+    pub(crate) fn token(&self) -> Option<TokenId> {
+        self.token
+    }
+
     /// Where in the region that is held from now on the range that `addr` and `len` name begins, if a live region grants
     /// `access` to all of it.
+    ///
+    /// A region that is not there for this peer's token is as good as none: what it is told tells nothing of it.
     ///
     /// A region owns the addresses from its base to base + length, both included: beyond is another region or none
     /// (`NoSuchRegion`), a range that leaves it is `OutOfRange`, and zero bytes at its very end are granted.
@@ -37,22 +58,27 @@ impl Held {
     ) -> Result<usize, Status> {
         // A region that is closed is as good as none, from that very moment on.
         let is_its = |held: &Holding| held.owns(addr) && !held.whole.is_revoked();
-        if !self.0.as_ref().is_some_and(is_its) {
-            self.release();
-            self.0 = Some(registry.enter(addr, Holding::enter)?);
+        if !self.holding.as_ref().is_some_and(is_its) {
+            match registry.enter(addr, |region| Holding::enter(region, &self.token)) {
+                Ok(entered) => self.holding = Some(entered),
+                Err(status) => {
+                    self.release();
+                    return Err(status);
+                }
+            }
         }
-        let holding = self.0.as_ref().ok_or(Status::NoSuchRegion)?;
+        let holding = self.holding.as_ref().ok_or(Status::NoSuchRegion)?;
         holding.offset(addr, len, access)
     }
 
     /// What is held, all of it.
     pub(crate) fn whole(&self) -> Option<&Span> {
-        self.0.as_ref().map(|held| &held.whole)
+        self.holding.as_ref().map(|held| &held.whole)
     }
 
     /// A peer reads so many bytes of it.
     pub(crate) fn count_read(&mut self, len: usize) {
-        if let Some(held) = &mut self.0 {
+        if let Some(held) = &mut self.holding {
             held.reads += 1;
             held.served += len as u64;
         }
@@ -60,7 +86,7 @@ impl Held {
 
     /// A peer has written so many bytes of it.
     pub(crate) fn count_write(&mut self, len: usize) {
-        if let Some(held) = &mut self.0 {
+        if let Some(held) = &mut self.holding {
             held.writes += 1;
             held.stored += len as u64;
         }
@@ -68,15 +94,16 @@ impl Held {
 
     /// Leaves the region, and has it count what was done.
     pub(crate) fn release(&mut self) {
-        self.0 = None;
+        self.holding = None;
     }
 }
 
 impl Holding {
-    fn enter(region: &Region) -> Option<Self> {
+    /// The token is looked at only where the region is for some.
+    fn enter(region: &Region, token: &Option<TokenId>) -> Option<Self> {
         Some(Self {
             base: region.address(),
-            access: region.access(),
+            access: region.rights().of(*token)?,
             whole: region.span(0, region.len())?,
             reads: 0,
             served: 0,

@@ -8,11 +8,13 @@ mod held;
 mod lease;
 pub mod memory;
 mod registry;
+mod rights;
 mod slab;
 pub mod span;
 
 pub(crate) use held::Held;
 pub(crate) use registry::Registry;
+pub use rights::Rights;
 
 use crate::stats::{RegionStats, region_report};
 use account::Account;
@@ -83,7 +85,7 @@ pub struct Tensor {
 pub struct Region {
     name: String,
     address: u64,
-    access: Access,
+    rights: Rights,
     tensor: Option<Tensor>,
     memory: Arc<Memory>,
 }
@@ -99,9 +101,9 @@ impl Region {
         self.address
     }
 
-    /// What a peer may do with it.
-    pub fn access(&self) -> Access {
-        self.access
+    /// What its peers may do with it.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
     }
 
     /// What its bytes are, if somebody said.

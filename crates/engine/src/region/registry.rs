@@ -1,6 +1,6 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Access, Region, Tensor, address, file::MappedFile, memory::Memory, slab};
+use super::{Region, Rights, Tensor, address, file::MappedFile, memory::Memory, slab};
 use crate::{
     error::{Error, ErrorKind},
     stats::{Ledger, RegionStats},
@@ -52,8 +52,8 @@ impl Registry {
     /// # Errors
     /// `ERR_REGION_EXISTS` for a name in use, `ERR_INVALID_NAME` for one that no region can have, `ERR_MEMORY` when the
     /// system has no such memory.
-    pub(crate) fn alloc(&self, name: &str, len: usize, access: Access) -> Result<Arc<Region>, Error> {
-        self.register(name, access, None, || zeroed(len))
+    pub(crate) fn alloc(&self, name: &str, len: usize, rights: impl Into<Rights>) -> Result<Arc<Region>, Error> {
+        self.register(name, rights.into(), None, || zeroed(len))
     }
 
     /// The same, of bytes that somebody says something about.
@@ -64,10 +64,10 @@ impl Registry {
         &self,
         name: &str,
         len: usize,
-        access: Access,
+        rights: impl Into<Rights>,
         tensor: Tensor,
     ) -> Result<Arc<Region>, Error> {
-        self.register(name, access, Some(tensor), || zeroed(len))
+        self.register(name, rights.into(), Some(tensor), || zeroed(len))
     }
 
     /// A new region of a file's bytes, reachable from the moment that this returns.
@@ -77,11 +77,11 @@ impl Registry {
     pub(crate) fn map_file(
         &self,
         name: &str,
-        access: Access,
+        rights: impl Into<Rights>,
         tensor: Option<Tensor>,
         map: impl FnOnce() -> io::Result<MappedFile>,
     ) -> Result<Arc<Region>, Error> {
-        self.register(name, access, tensor, || {
+        self.register(name, rights.into(), tensor, || {
             map().map(Memory::file).map_err(|error| Error::file(&error))
         })
     }
@@ -89,7 +89,7 @@ impl Registry {
     fn register(
         &self,
         name: &str,
-        access: Access,
+        rights: Rights,
         tensor: Option<Tensor>,
         make: impl FnOnce() -> Result<Arc<Memory>, Error>,
     ) -> Result<Arc<Region>, Error> {
@@ -110,7 +110,7 @@ impl Registry {
         let region = Arc::new(Region {
             name: name.into(),
             address,
-            access,
+            rights,
             tensor,
             memory: memory.accounted(Arc::clone(&stats)),
         });
@@ -123,7 +123,7 @@ impl Registry {
         self.generation.fetch_add(1, Ordering::Release);
         drop(table);
         self.stats.add(stats);
-        debug!(name, length = len, access = access.name(), "region allocated");
+        debug!(name, length = len, access = rights.most().name(), "region allocated");
         Ok(region)
     }
 
@@ -173,7 +173,7 @@ fn zeroed(len: usize) -> Result<Arc<Memory>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::region::Held;
+    use crate::region::{Access, Held};
 
     #[tokio::test]
     async fn a_closed_region_misses_at_once_and_its_fence_waits_for_the_last_span() {

@@ -7,6 +7,7 @@ use crate::{
     events::{Event, Parting},
     io::Transport,
     log::complain,
+    region::Held,
 };
 use memlane_wire::{AuthFrame, Mode, Preface};
 use tracing::debug;
@@ -82,7 +83,8 @@ impl<T: Transport> Session<T> {
         let (hint, admitted) = (*hint, tokens.admit(*hint, prefaces, proof));
         self.rx.consume(AuthFrame::LEN);
         match admitted {
-            Some(answer) => {
+            Some((token, answer)) => {
+                self.held = Held::by(token);
                 self.tx.push(&answer.encode());
                 self.phase = Phase::Header;
                 self.greet();

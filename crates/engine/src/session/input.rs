@@ -112,7 +112,11 @@ impl<T: Transport> Session<T> {
 
     fn describe(&mut self, sequence: u32) {
         let most = self.target.limits.max_info_bytes;
-        let text = self.target.describe().ok().filter(|text| text.len() as u64 <= most);
+        let text = self
+            .target
+            .describe(self.held.token())
+            .ok()
+            .filter(|text| text.len() as u64 <= most);
         let described = text.and_then(|text| {
             let length = DescribeLength(u32::try_from(text.len()).ok()?);
             let mut frame = StatusFrame::new(sequence, Status::Ok).encode().to_vec();

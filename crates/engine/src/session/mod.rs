@@ -48,7 +48,7 @@ pub(crate) struct Session<T: Transport> {
     phase: Phase,
     rx: RecvBuffer,
     tx: SendQueue,
-    /// While requests are gone through, and no longer.
+    /// While requests are gone through, and no longer; and always the token that the peer came with.
     held: Held,
     sequence: u32,
     /// Whether a small read or write came since that was last looked at.

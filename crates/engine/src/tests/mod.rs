@@ -10,6 +10,7 @@ mod links;
 mod parts;
 mod pipe;
 mod redial;
+mod rights;
 mod stats;
 mod support;
 mod tcp;

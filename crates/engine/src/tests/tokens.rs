@@ -2,7 +2,7 @@
 
 use super::wired::*;
 use crate::{
-    auth::{Security, Tokens},
+    auth::{Prefaces, Role, Security, Tokens},
     error::{Error, ErrorKind},
     io::pipe::{Behaviour, pipe},
     op::{Done, Request},
@@ -14,9 +14,9 @@ use crate::{
 use memlane_wire::{AuthFrame, Header, Mode, Opcode, Preface};
 use std::{sync::Arc, time::Duration};
 
-type List<'a> = &'a [(&'a str, &'a str)];
+pub(super) type List<'a> = &'a [(&'a str, &'a str)];
 
-fn security(list: List<'_>) -> Arc<Security> {
+pub(super) fn security(list: List<'_>) -> Arc<Security> {
     let mut tokens = Tokens::default();
     for (name, secret) in list {
         tokens.add(name, secret.as_bytes()).unwrap();
@@ -92,7 +92,7 @@ async fn whoever_has_a_token_sends_nothing_to_a_peer_on_the_legacy_wire() {
     }
 }
 
-/// A session that asks for `token`, whose initiator is in our hands and has said `first`.
+/// A session of the target's whose initiator is in our hands and has said `first`.
 async fn asked(target: &Arc<Target>, first: &[u8]) -> (Far, tokio::task::JoinHandle<()>) {
     let (near, far) = pipe(Behaviour::default(), Behaviour::default());
     let admission = target.admit("127.0.0.4:9".parse().unwrap()).unwrap();
@@ -102,32 +102,46 @@ async fn asked(target: &Arc<Target>, first: &[u8]) -> (Far, tokio::task::JoinHan
     (near, session)
 }
 
+/// What an initiator with these tokens says first.
+fn first(tokens: &Tokens) -> [u8; Preface::LEN] {
+    let mut preface = Target::new(Arc::default()).unwrap().preface().unwrap();
+    preface.flags = Preface::FLAG_AUTH;
+    preface.token_hint = tokens.dialled_hint().unwrap();
+    preface.encode()
+}
+
+/// The same once it has said `ours`, and has proved that it knows the token that it dials with; and the proof.
+async fn proven(
+    target: &Arc<Target>,
+    tokens: &Tokens,
+    ours: [u8; Preface::LEN],
+) -> (Far, tokio::task::JoinHandle<()>, AuthFrame) {
+    let (near, session) = asked(target, &ours).await;
+    let theirs: [u8; Preface::LEN] = near.hear(Preface::LEN).await.try_into().unwrap();
+    let prefaces = Prefaces {
+        initiator: ours,
+        target: theirs,
+    };
+    let proof = tokens.dialled_proof(Role::Initiator, &prefaces).unwrap();
+    near.say(&proof.encode()).await;
+    let answer = AuthFrame::take(&near.hear(AuthFrame::LEN).await).unwrap();
+    assert!(tokens.dialled_accepts(Role::Target, &prefaces, answer));
+    (near, session, proof)
+}
+
+/// A session of the target's whose initiator is in our hands, and has come with the first of these tokens.
+pub(super) async fn admitted(target: &Arc<Target>, tokens: &Tokens) -> (Far, tokio::task::JoinHandle<()>) {
+    let (near, session, _) = proven(target, tokens, first(tokens)).await;
+    (near, session)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_proof_of_an_earlier_connection_opens_no_other_one() {
     let both = security(&[("", "t")]);
     let target = Target::secured(Arc::default(), Arc::clone(&both)).unwrap();
-    let ours = Target::secured(Arc::default(), Arc::clone(&both))
-        .unwrap()
-        .preface()
-        .unwrap()
-        .encode();
+    let ours = first(&both.tokens);
 
-    let (near, session) = asked(&target, &ours).await;
-    let theirs: [u8; Preface::LEN] = near.hear(Preface::LEN).await.try_into().unwrap();
-    let prefaces = crate::auth::Prefaces {
-        initiator: ours,
-        target: theirs,
-    };
-    let proof = both
-        .tokens
-        .dialled_proof(crate::auth::Role::Initiator, &prefaces)
-        .unwrap();
-    near.say(&proof.encode()).await;
-    let answer = AuthFrame::take(&near.hear(AuthFrame::LEN).await).unwrap();
-    assert!(
-        both.tokens
-            .dialled_accepts(crate::auth::Role::Target, &prefaces, answer)
-    );
+    let (near, session, proof) = proven(&target, &both.tokens, ours).await;
     drop(near);
     session.await.unwrap();
 

@@ -1,6 +1,7 @@
 //! Registries for measurement, of more regions than there are mappings, at addresses that are the same in every run.
 
-use super::{Access, Memory, Region, RegionStats, Registry};
+use super::{Memory, Region, RegionStats, Registry};
+use crate::region::Access;
 use std::sync::Arc;
 
 impl Registry {
@@ -13,7 +14,7 @@ impl Registry {
             let region = Region {
                 name: String::new(),
                 address,
-                access: Access::READ,
+                rights: Access::READ.into(),
                 tensor: None,
                 memory: Memory::private(len).expect("bytes of the heap").accounted(stats),
             };
