@@ -1,9 +1,10 @@
 import { isUint8Array } from 'node:util/types'
 import { bytesOf, checkBoolean, nameFault, shown, typeError, valueError } from './arguments.js'
 import type { Security } from './options.js'
+import { checkTls, type CheckedTls } from './tls.js'
 
 /** The options of {@link Security}. */
-export const SECURITY_OPTIONS = ['token', 'tokens', 'legacy', 'allowUnauthenticated'] as const
+export const SECURITY_OPTIONS = ['token', 'tokens', 'tls', 'legacy', 'allowUnauthenticated'] as const
 
 const MOST_TOKENS = 64
 /** Keys that objects have in an order of their own; the first token is the one that is dialled with. */
@@ -18,15 +19,19 @@ export interface NamedSecret {
 /** Options of {@link Security} as the engine takes them; nothing when none is set. */
 export interface CheckedSecurity {
   tokens: NamedSecret[]
+  tls?: CheckedTls
   legacy: boolean
   allowUnauthenticated: boolean
 }
 
 export function checkSecurity(options: Security): CheckedSecurity | undefined {
   if (SECURITY_OPTIONS.every((name) => options[name] === undefined)) return undefined
-  const { token, tokens, legacy, allowUnauthenticated } = options
+  const { token, tokens, tls, legacy, allowUnauthenticated } = options
   if (token !== undefined && tokens !== undefined) throw valueError('token and tokens: one of them is enough')
+  const checkedTls = tls === undefined ? undefined : checkTls(tls)
+  if (checkedTls !== undefined && legacy === true) throw valueError('legacy and tls: the legacy wire is not spoken over TLS')
   return {
+    ...(checkedTls !== undefined && { tls: checkedTls }),
     tokens: token === undefined ? named(tokens) : [{ name: '', secret: secret(token, 'token') }],
     legacy: legacy !== undefined && checkBoolean(legacy, 'legacy'),
     allowUnauthenticated: allowUnauthenticated !== undefined && checkBoolean(allowUnauthenticated, 'allowUnauthenticated'),
