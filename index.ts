@@ -48,6 +48,7 @@ export type {
   RegionInfo,
   SendOptions,
   TensorOptions,
+  TlsOptions,
   Wire,
   WriteOptions,
 } from './src/options.js'

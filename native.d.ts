@@ -95,6 +95,9 @@ export declare function context(attachment: number, limits?: Record<string, numb
 /** The figures of an open context. */
 export declare function contextFigures(attachment: number, context: number): object | null
 
+/** Connections of a context that are made from now on have these credentials; what is wrong with them, if anything is. */
+export declare function contextTls(attachment: number, context: number, tls: TlsCredentials): string | null
+
 /**
  * Copies from a region into a view, by the engine: bytes that a peer may be writing are safe to look at there. A file may
  * have lost them.
@@ -134,6 +137,9 @@ export declare function endpointFigures(attachment: number, endpoint: number): o
 
 /** The endpoint info as JSON: as everybody is told it who is let in, or as a peer is that came with the token of that name. */
 export declare function endpointInfo(attachment: number, endpoint: number, token?: string | undefined | null): string | null
+
+/** The same of the context of an endpoint. */
+export declare function endpointTls(attachment: number, endpoint: number, tls: TlsCredentials): string | null
 
 /** One row of the error table. */
 export interface ErrorRow {
@@ -237,6 +243,7 @@ export declare function regionFigures(attachment: number, region: number): objec
 /** Who may connect. */
 export interface Security {
   tokens: Array<NamedSecret>
+  tls?: TlsCredentials
   legacy: boolean
   allowUnauthenticated: boolean
 }
@@ -278,6 +285,16 @@ export declare function takeInto(attachment: number, operation: number, view: Ui
 export interface TakenEvents {
   events: Array<EventRecord>
   lost: number
+}
+
+/** Certificates and keys in PEM. */
+export interface TlsCredentials {
+  cert?: Uint8Array
+  key?: Uint8Array
+  ca?: Uint8Array
+  /** 0 asks for no certificate of who dials, 1 checks one, 2 requires one. */
+  clientCert: number
+  serverName?: string
 }
 
 /**

@@ -6,8 +6,9 @@ import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js
 import { metricsOf } from './metrics.js'
 import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
-import type { CloseOptions, Limits, Security } from './options.js'
+import type { CloseOptions, Limits, Security, TlsOptions } from './options.js'
 import { checkSecurity, SECURITY_OPTIONS, type CheckedSecurity } from './security.js'
+import { checkTls, wrongTls } from './tls.js'
 import { statsOf, type ContextStats } from './stats.js'
 
 /** A new endpoint of `context`; without one, of a context of its own where limits or tokens are set, else of the process's own. */
@@ -55,7 +56,7 @@ export class TcpContext {
   constructor(options: Limits & Security = {}) {
     checkKeys(options, [...limitNames(), ...SECURITY_OPTIONS])
     const security = checkSecurity(options)
-    const handle = native.context(attached(), checkLimits(options), security)
+    const handle = contextOf(checkLimits(options), security)
     this.#tokens = namesOf(security)
     this.#lifetime = new Lifetime(handle, 'context')
     this.#figures = native.contextFigures(attached(), handle) as Figures
@@ -80,6 +81,18 @@ export class TcpContext {
    */
   metrics(): string {
     return metricsOf(this.stats())
+  }
+
+  /**
+   * Gives the context other certificates: connections that are made from now on have these, those that are up go on with the
+   * ones they have. What is left out is not kept.
+   *
+   * @throws `TypeError` when there is something wrong with them, or the context was made without `tls`; nothing has changed
+   *   then. `ERR_CLOSED` when the context is closed.
+   */
+  setTls(tls: TlsOptions): void {
+    const wrong = native.contextTls(attached(), this.#lifetime.use(), checkTls(tls))
+    if (typeof wrong === 'string') throw wrongTls(wrong)
   }
 
   /**
@@ -125,10 +138,20 @@ function namesOf(security: CheckedSecurity | undefined): readonly string[] {
   return security === undefined ? [] : security.tokens.map(({ name }) => name).filter((name) => name !== '')
 }
 
+function contextOf(limits: Record<string, number>, security?: CheckedSecurity): number {
+  try {
+    return native.context(attached(), limits, security)
+  } catch (error) {
+    // All else was checked before.
+    if (security?.tls !== undefined && (error as { code?: unknown }).code === 'InvalidArg') throw wrongTls((error as Error).message)
+    throw error
+  }
+}
+
 function endpointOf(limits: Record<string, number>, security?: CheckedSecurity): number {
   const at = attached()
   if (security === undefined && Object.keys(limits).length === 0) return native.endpoint(at, (shared ??= native.context(at)))
-  const own = native.context(at, limits, security)
+  const own = contextOf(limits, security)
   try {
     return native.endpoint(at, own)
   } finally {

@@ -47,6 +47,7 @@ import type {
   ReceiveOptions,
   Security,
   TensorOptions,
+  TlsOptions,
   Wire,
 } from './options.js'
 import type { Peer } from './peer.js'
@@ -57,6 +58,7 @@ import type { MemoryRegion } from './region.js'
 import { checkToken } from './rights.js'
 import { checkSecurity, SECURITY_OPTIONS } from './security.js'
 import { statsOf, type EndpointStats } from './stats.js'
+import { checkTls, wrongTls } from './tls.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
 
@@ -97,7 +99,7 @@ export class TcpEndpoint extends EndpointEmitter {
    *
    * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
    *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
-   *   with `ERR_INSECURE_BIND` when others reach it and there is no token,
+   *   with `ERR_INSECURE_BIND` when others reach it and there is neither a token nor TLS,
    *   with `ERR_DIRECTORY` or `ERR_TIMEOUT` when it cannot be announced under its `name`, with `ERR_CLOSED` when the context
    *   was closed meanwhile.
    */
@@ -137,6 +139,18 @@ export class TcpEndpoint extends EndpointEmitter {
     const announcement = await announce(this.#lifetime, this.#directory, name, this.endpointInfo())
     this.#announcement = announcement
     void announcement.lost.then(() => emitError(this, lostNameError(name)))
+  }
+
+  /**
+   * Gives the endpoint, and all of its context, other certificates: connections that are made from now on have these, those that
+   * are up go on with the ones they have. What is left out is not kept.
+   *
+   * @throws `TypeError` when there is something wrong with them, or the endpoint was made without `tls`; nothing has changed
+   *   then. `ERR_CLOSED` when the endpoint is closed.
+   */
+  setTls(tls: TlsOptions): void {
+    const wrong = native.endpointTls(attached(), this.#lifetime.use(), checkTls(tls))
+    if (typeof wrong === 'string') throw wrongTls(wrong)
   }
 
   /** The address that it listens on. */

@@ -14,6 +14,7 @@ export const ENGINE_ERROR_CODES = [
   'ERR_LIMIT',
   'ERR_PROTOCOL',
   'ERR_AUTH',
+  'ERR_TLS',
   'ERR_CLOSED',
   'ERR_LISTEN',
   'ERR_INSECURE_BIND',

@@ -1,6 +1,7 @@
 import { MemlaneError } from './errors.js'
 import type { Allowance } from './rights.js'
 import type { CheckedSecurity } from './security.js'
+import type { CheckedTls } from './tls.js'
 
 /** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
 export interface Attachment {
@@ -94,9 +95,13 @@ export interface Native {
   limitTable(): LimitRow[]
 
   context(at: number, limits?: Record<string, number>, security?: CheckedSecurity): number
+  /** What is wrong with the credentials, if anything is. */
+  contextTls(at: number, context: number, tls: CheckedTls): string | null
   closeContext(at: number, context: number): void
   endpoint(at: number, context: number): number
   listen(at: number, op: number, endpoint: number, host: string, port: number): void
+  /** The same for the context of an endpoint. */
+  endpointTls(at: number, endpoint: number, tls: CheckedTls): string | null
   localAddress(at: number, endpoint: number, address: string): void
   advertise(at: number, endpoint: number, host: string, port?: number): void
   address(at: number, endpoint: number): { host: string; port: number } | null

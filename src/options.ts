@@ -74,6 +74,26 @@ export interface Limits {
   localReceiveBufferBytes?: Integer
 }
 
+/** Certificates and keys in PEM. Each may hold several certificates behind one another. */
+export interface TlsOptions {
+  /** The certificate that peers are shown, and behind it those that lead to its authority. With `key`. Default: none; nobody can connect. */
+  cert?: string | Uint8Array
+  /** The private key of `cert`, without a password. */
+  key?: string | Uint8Array
+  /** The authorities that certificates of peers have to be of. No others are believed. Default: none; nobody can be dialled. */
+  ca?: string | Uint8Array
+  /**
+   * What is asked of peers that connect: `'none'` asks for nothing, `'request'` checks a certificate where there is one,
+   * `'require'` lets nobody in without one of `ca`. Default `'require'` where there is a `ca`, else `'none'`.
+   */
+  clientCert?: 'none' | 'request' | 'require'
+  /**
+   * The name that certificates of peers have to be for, a DNS name or an IP address. Default: the host that is dialled. Other
+   * names than those in `subjectAltName` do not count.
+   */
+  serverName?: string
+}
+
 /** Who may connect to the endpoints of a context, and how they show that they may. */
 export interface Security {
   /**
@@ -95,13 +115,18 @@ export interface Security {
    */
   tokens?: Readonly<Record<string, string | Uint8Array>>
   /**
+   * Encrypts every connection with TLS 1.3, in both directions, and checks certificates. Peers without TLS are neither let in nor
+   * dialled, and the legacy wire is not spoken. A `token` is proven inside of it. Default: connections are not encrypted.
+   */
+  tls?: TlsOptions
+  /**
    * Whether the legacy wire, which knows no tokens, is spoken although there is a token, in both directions: whoever reaches the
    * port is let in by it, and peers that prove nothing are read from and written to. Default `false`; without a token the legacy
-   * wire is always spoken.
+   * wire is always spoken. Beside `tls` it is refused.
    */
   legacy?: boolean
   /**
-   * Whether endpoints may listen beyond this machine without a token: whoever reaches the port may do what the regions grant.
+   * Whether endpoints may listen beyond this machine without a token or TLS: whoever reaches the port may do what the regions grant.
    * Default `false`: that is refused with `ERR_INSECURE_BIND`.
    */
   allowUnauthenticated?: boolean

@@ -1,9 +1,10 @@
 import { isUint8Array } from 'node:util/types'
 import { bytesOf, checkBoolean, nameFault, shown, typeError, valueError } from './arguments.js'
 import type { Security } from './options.js'
+import { checkTls, type CheckedTls } from './tls.js'
 
 /** The options of {@link Security}. */
-export const SECURITY_OPTIONS = ['token', 'tokens', 'legacy', 'allowUnauthenticated'] as const
+export const SECURITY_OPTIONS = ['token', 'tokens', 'tls', 'legacy', 'allowUnauthenticated'] as const
 
 const MOST_TOKENS = 64
 /** Keys that objects have in an order of their own; the first token is the one that is dialled with. */
@@ -18,13 +19,14 @@ export interface NamedSecret {
 /** Options of {@link Security} as the engine takes them; nothing when none is set. */
 export interface CheckedSecurity {
   tokens: NamedSecret[]
+  tls?: CheckedTls
   legacy: boolean
   allowUnauthenticated: boolean
 }
 
 export function checkSecurity(options: Security): CheckedSecurity | undefined {
   if (SECURITY_OPTIONS.every((name) => options[name] === undefined)) return undefined
-  const { token, tokens, legacy, allowUnauthenticated } = options
+  const { token, tokens, tls, legacy, allowUnauthenticated } = options
   const several = named(tokens)
   if (token !== undefined) {
     if (several.some(({ name }) => name === '')) throw valueError('tokens[""] is the one without a name, and so is token')
@@ -32,7 +34,10 @@ export function checkSecurity(options: Security): CheckedSecurity | undefined {
   }
   if (several.length > MOST_TOKENS) throw valueError(`${several.length} tokens are set; at most ${MOST_TOKENS} are told apart`)
   checkDistinct(several)
+  const checkedTls = tls === undefined ? undefined : checkTls(tls)
+  if (checkedTls !== undefined && legacy === true) throw valueError('legacy and tls: the legacy wire is not spoken over TLS')
   return {
+    ...(checkedTls !== undefined && { tls: checkedTls }),
     tokens: several,
     legacy: legacy !== undefined && checkBoolean(legacy, 'legacy'),
     allowUnauthenticated: allowUnauthenticated !== undefined && checkBoolean(allowUnauthenticated, 'allowUnauthenticated'),

@@ -1,9 +1,10 @@
 //! Shared secrets, and the proofs by which both ends of a connection show that they know one.
 
+use crate::tls::Tls;
 use hmac::{Hmac, KeyInit, Mac};
 use memlane_wire::{AuthFrame, Preface};
 use sha2::{Digest, Sha256};
-use std::{fmt, net::IpAddr, num::NonZeroU8};
+use std::{fmt, net::IpAddr, num::NonZeroU8, sync::Arc};
 
 /// The secrets of a context, by name. The first is what it dials with; a peer may dial it with any of them, so that one can be
 /// replaced while nothing stops.
@@ -17,21 +18,26 @@ pub struct Tokens(Vec<Token>);
 pub struct Security {
     /// None: everybody may.
     pub tokens: Tokens,
+    /// What connections are encrypted with; none of them is without.
+    pub tls: Option<Arc<Tls>>,
     /// Whether the legacy wire is served though it knows no tokens.
     pub legacy: bool,
-    /// Whether endpoints may listen beyond this machine without a token.
+    /// Whether endpoints may listen beyond this machine without a token or TLS.
     pub allow_unauthenticated: bool,
 }
 
 impl Security {
     /// Whether whoever reaches `address` may be let in.
     pub(crate) fn may_listen(&self, address: IpAddr) -> bool {
-        address.to_canonical().is_loopback() || !self.tokens.is_empty() || self.allow_unauthenticated
+        address.to_canonical().is_loopback()
+            || !self.tokens.is_empty()
+            || self.tls.is_some()
+            || self.allow_unauthenticated
     }
 
     /// Whether a peer may speak the legacy wire.
     pub(crate) fn takes_legacy(&self) -> bool {
-        self.tokens.is_empty() || self.legacy
+        self.tls.is_none() && (self.tokens.is_empty() || self.legacy)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     network::{Destination, Network, Tcp},
     shared::{Shared, threads},
     stats::context_report,
+    tls::{Credentials, TlsError},
     weak::Sweep,
 };
 use parking_lot::Mutex;
@@ -71,6 +72,17 @@ impl Context {
         Self {
             shared: Arc::new(shared),
             links: Arc::default(),
+        }
+    }
+
+    /// Connections that are made from now on have these credentials; those that are up keep theirs.
+    ///
+    /// # Errors
+    /// What is wrong with them, or that the context has no TLS; nothing was replaced then.
+    pub fn set_tls(&self, credentials: &Credentials) -> Result<(), TlsError> {
+        match &self.shared.security.tls {
+            Some(tls) => tls.replace(credentials),
+            None => Err(TlsError("it was made without TLS".to_owned())),
         }
     }
 

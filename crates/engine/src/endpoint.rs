@@ -1,5 +1,7 @@
 //! The facade: an endpoint listens, registers regions, receives messages and connects to peers.
 
+#[cfg(feature = "tls")]
+use crate::io::TlsTransport;
 use crate::{
     auth::TokenId,
     config::millis,
@@ -121,7 +123,7 @@ impl Endpoint {
                             Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"))
                         }
                         ListenError::Refused(address) => Error::new(ErrorKind::InsecureBind).detail(format!(
-                            "{address} is not of this machine alone: give the endpoint a token, or allowUnauthenticated: true"
+                            "{address} is not of this machine alone: give the endpoint a token, or tls, or allowUnauthenticated: true"
                         )),
                     };
                     info!(%error, "not listening");
@@ -141,6 +143,11 @@ impl Endpoint {
     /// here.
     pub fn advertise(&self, host: &str, port: Option<u16>) {
         self.target.advertise(host.to_owned(), port);
+    }
+
+    /// The context that it belongs to.
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
     /// The address and port that it listens on; nothing and 0 before it does.
@@ -384,18 +391,28 @@ fn not_accepting(error: &io::Error) -> Error {
 fn serve(stream: TcpStream, from: SocketAddr, admission: Admission, target: &Arc<Target>, context: &Shared) {
     let (target, name) = (Arc::clone(target), from.to_string().into());
     if context.threads() == 1 {
-        let transport = TcpTransport::new(stream, &target.limits);
-        tokio::spawn(Session::new(transport, target, admission, name));
+        start_session(stream, target, admission, name);
         return;
     }
     // A socket that cannot change its event queue is closed; its peer dials again.
     let Ok(stream) = stream.into_std() else { return };
     context.next_thread().spawn(async move {
         if let Ok(stream) = TcpStream::from_std(stream) {
-            let transport = TcpTransport::new(stream, &target.limits);
-            Session::new(transport, target, admission, name).await;
+            start_session(stream, target, admission, name);
         }
     });
+}
+
+/// Starts the session on this thread.
+fn start_session(stream: TcpStream, target: Arc<Target>, admission: Admission, name: Arc<str>) {
+    let transport = TcpTransport::new(stream, &target.limits);
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &target.security.tls {
+        let transport = TlsTransport::accepted(transport, tls);
+        tokio::spawn(Session::new(transport, target, admission, name));
+        return;
+    }
+    tokio::spawn(Session::new(transport, target, admission, name));
 }
 
 fn is_about_one_connection(error: &io::Error) -> bool {

@@ -82,9 +82,10 @@ error_table! {
     Limit,          "ERR_LIMIT",            Remote,    false, Some(Status::Limit),        "a limit was reached";
     Protocol,       "ERR_PROTOCOL",         Remote,    false, Some(Status::BadRequest),   "the peer broke the protocol";
     Auth,           "ERR_AUTH",             Remote,    false, None,                       "authentication failed";
+    Tls,            "ERR_TLS",              Transport, false, None,                       "no TLS connection to the peer";
     Closed,         "ERR_CLOSED",           Local,     false, None,                       "this side closed it";
     Listen,         "ERR_LISTEN",           Local,     false, None,                       "the address cannot be listened on";
-    InsecureBind,   "ERR_INSECURE_BIND",    Local,     false, None,                       "others reach this address, and nobody is asked for a token";
+    InsecureBind,   "ERR_INSECURE_BIND",    Local,     false, None,                       "others reach this address, and nobody is asked for a token or TLS";
     RegionExists,   "ERR_REGION_EXISTS",    Local,     false, None,                       "an open region has this name";
     InvalidName,    "ERR_INVALID_NAME",     Local,     false, None,                       "no region can have this name";
     Memory,         "ERR_MEMORY",           Local,     true,  None,                       "the system has no such memory";

@@ -96,7 +96,7 @@ impl From<ErrorKind> for Parting {
     fn from(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Protocol => Self::Protocol,
-            ErrorKind::Auth => Self::Auth,
+            ErrorKind::Auth | ErrorKind::Tls => Self::Auth,
             ErrorKind::Timeout => Self::Timeout,
             ErrorKind::Closed => Self::Local,
             _ => Self::Closed,

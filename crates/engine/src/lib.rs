@@ -37,6 +37,7 @@ mod shared;
 pub mod simulation;
 mod stats;
 mod target;
+pub mod tls;
 mod weak;
 
 pub use info::{instance_from, instance_text};

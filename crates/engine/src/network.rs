@@ -1,5 +1,7 @@
 //! Where connections come from: TCP, and in simulations a network in memory. Asked once for each lane, never by an operation.
 
+#[cfg(feature = "tls")]
+use crate::io::TlsTransport;
 use crate::{
     error::{Error, ErrorKind},
     io::{TcpTransport, Transport, dial},
@@ -45,6 +47,21 @@ impl Network for Tcp {
     fn start(self: Arc<Self>, lane: LaneParts, to: Destination, thread: &Handle) -> JoinHandle<()> {
         let limits = Arc::clone(&lane.limits);
         let Destination { host, port, from, .. } = to;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = lane.security.tls.clone() {
+            let dialler: Dialler<TlsTransport<TcpTransport>> = Box::new(move || {
+                let (host, limits, tls) = (host.clone(), Arc::clone(&limits), Arc::clone(&tls));
+                Box::pin(async move {
+                    let distrust = |why: String| Error::new(ErrorKind::Tls).detail(why);
+                    let ours = tls.dialled(&host).map_err(distrust)?;
+                    dial(&host, port, from, &limits)
+                        .await
+                        .map(|io| TlsTransport::dialled(io, ours))
+                        .map_err(|error| Error::io(ErrorKind::Connect, &error))
+                })
+            });
+            return start(lane, dialler, thread);
+        }
         let dialler: Dialler<TcpTransport> = Box::new(move || {
             let (host, limits) = (host.clone(), Arc::clone(&limits));
             Box::pin(async move {

@@ -1,13 +1,21 @@
 //! Contexts and the table of limits.
 
 use crate::{attachment::with, numbers::number};
-use memlane_engine::{auth, config::Limits, context::Context, error::Error as EngineError, error::ErrorKind};
+use memlane_engine::{
+    auth,
+    config::Limits,
+    context::Context,
+    error::Error as EngineError,
+    error::ErrorKind,
+    tls::{ClientCert, Credentials, Tls},
+};
 use napi::{
     Error, Result, Status,
     bindgen_prelude::{Object, Uint8Array},
 };
 use napi_derive::napi;
 use parking_lot::Mutex;
+use std::sync::Arc;
 
 pub(crate) fn fault(error: &EngineError) -> Error {
     Error::new(Status::GenericFailure, error.to_string())
@@ -57,10 +65,39 @@ pub struct NamedSecret {
     pub secret: Uint8Array,
 }
 
+/// Certificates and keys in PEM.
+#[napi(object, object_to_js = false)]
+pub struct TlsCredentials {
+    pub cert: Option<Uint8Array>,
+    pub key: Option<Uint8Array>,
+    pub ca: Option<Uint8Array>,
+    /// 0 asks for no certificate of who dials, 1 checks one, 2 requires one.
+    pub client_cert: u32,
+    pub server_name: Option<String>,
+}
+
+impl From<&TlsCredentials> for Credentials {
+    fn from(from: &TlsCredentials) -> Self {
+        let bytes = |pem: &Option<Uint8Array>| pem.as_ref().map(|pem| pem.to_vec());
+        Self {
+            cert: bytes(&from.cert),
+            key: bytes(&from.key),
+            ca: bytes(&from.ca),
+            client_cert: match from.client_cert {
+                0 => ClientCert::None,
+                1 => ClientCert::Request,
+                _ => ClientCert::Require,
+            },
+            server_name: from.server_name.clone(),
+        }
+    }
+}
+
 /// Who may connect.
 #[napi(object, object_to_js = false)]
 pub struct Security {
     pub tokens: Vec<NamedSecret>,
+    pub tls: Option<TlsCredentials>,
     pub legacy: bool,
     pub allow_unauthenticated: bool,
 }
@@ -74,11 +111,34 @@ fn secured(security: Option<Security>) -> Result<auth::Security> {
         let added = tokens.add(&token.name, &token.secret);
         added.map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
     }
+    let tls = security.tls.as_ref().map(|tls| Tls::new(&tls.into()));
+    let tls = tls
+        .transpose()
+        .map_err(|error| Error::new(Status::InvalidArg, error.to_string()))?;
     Ok(auth::Security {
         tokens,
+        tls: tls.map(Arc::new),
         legacy: security.legacy,
         allow_unauthenticated: security.allow_unauthenticated,
     })
+}
+
+/// Connections of a context that are made from now on have these credentials; what is wrong with them, if anything is.
+#[napi(catch_unwind)]
+pub fn context_tls(attachment: u32, context: f64, tls: TlsCredentials) -> Option<String> {
+    let context = with(attachment, |attachment| attachment.contexts.get(context).cloned()).flatten()?;
+    replaced(&context, &tls)
+}
+
+/// The same of the context of an endpoint.
+#[napi(catch_unwind)]
+pub fn endpoint_tls(attachment: u32, endpoint: f64, tls: TlsCredentials) -> Option<String> {
+    let endpoint = with(attachment, |attachment| attachment.endpoints.get(endpoint).cloned()).flatten()?;
+    replaced(endpoint.context(), &tls)
+}
+
+fn replaced(context: &Context, tls: &TlsCredentials) -> Option<String> {
+    context.set_tls(&tls.into()).err().map(|error| error.to_string())
 }
 
 /// Lets go of a context; its endpoints keep it as long as they need it.

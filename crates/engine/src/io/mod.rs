@@ -10,16 +10,20 @@ mod send_queue;
 pub(crate) mod share;
 mod tcp;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub(crate) use dial::dial;
 pub(crate) use recv_buffer::RecvBuffer;
 pub(crate) use send_queue::SendQueue;
 pub(crate) use tcp::{ListenError, TcpTransport, listen};
 pub(crate) use timer::Timer;
+#[cfg(feature = "tls")]
+pub(crate) use tls::TlsTransport;
 
 use raw::{RecvSegment, SendSegment};
 use std::{
-    io,
+    fmt, io,
     task::{Context, Poll},
     time::Duration,
 };
@@ -32,7 +36,7 @@ pub(crate) trait Transport: Send + Sync + Unpin + 'static {
     /// Fills the segments in turn as far as bytes are there; 0 is the end of the stream.
     fn poll_recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>>;
 
-    /// Takes bytes of the segments in turn as far as there is room.
+    /// Takes bytes of the segments in turn as far as there is room. What was not taken is offered first the next time.
     fn poll_send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>>;
 
     /// [`Transport::poll_recv`] into memory of a file: a call may stop at a page that is gone, so that fewer bytes than there
@@ -46,6 +50,41 @@ pub(crate) trait Transport: Send + Sync + Unpin + 'static {
         self.poll_send(cx, segments)
     }
 
+    /// Whether bytes are copied by this process, not by the kernel: memory of a file, which may go while that happens, is in no
+    /// segment then.
+    fn copies(&self) -> bool {
+        false
+    }
+
     /// Says that no more bytes will come; the other direction goes on.
     fn shutdown_write(&self);
 }
+
+/// What a TLS endpoint tells a native peer that speaks none, and a plain one a peer that speaks TLS: a fatal alert, as a record.
+pub(crate) const TLS_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 70];
+
+/// What a transport says of a peer that it does not trust: why.
+#[derive(Debug)]
+pub(crate) struct Distrust(pub(crate) String);
+
+impl Distrust {
+    /// The reason, where that is why a transport failed.
+    pub(crate) fn of(error: &io::Error) -> Option<&str> {
+        let distrust: &Self = error.get_ref()?.downcast_ref()?;
+        Some(&distrust.0)
+    }
+}
+
+impl From<Distrust> for io::Error {
+    fn from(why: Distrust) -> Self {
+        Self::new(io::ErrorKind::InvalidData, why)
+    }
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Distrust {}

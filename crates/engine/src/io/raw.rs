@@ -38,7 +38,7 @@ impl<'a> RecvSegment<'a> {
     }
 
     /// Stores at `at` as much of `bytes` as fits there. For transports that are no socket.
-    #[cfg(any(test, feature = "simulation", feature = "bench"))]
+    #[cfg(any(test, feature = "simulation", feature = "bench", feature = "tls"))]
     pub(crate) fn fill(&mut self, at: usize, bytes: &[u8]) {
         let at = at.min(self.0.iov_len);
         let count = bytes.len().min(self.0.iov_len - at);
@@ -68,6 +68,18 @@ impl<'a> SendSegment<'a> {
 
     pub(crate) fn len(&self) -> usize {
         self.0.iov_len
+    }
+
+    /// Copies as many bytes as `into` has room for; how many. For transports that are no socket.
+    #[cfg(feature = "tls")]
+    pub(crate) fn copy_into(&self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.0.iov_len);
+        if count > 0 {
+            // SAFETY: the segment borrows iov_len readable bytes, `into` is a unique slice apart from them, and `count` is at
+            // most either length; a segment of nothing, whose base may be null, does not come here.
+            unsafe { libc::memcpy(into.as_mut_ptr().cast(), self.0.iov_base, count) };
+        }
+        count
     }
 
     /// A copy of at most `most` bytes. For transports that are no socket.

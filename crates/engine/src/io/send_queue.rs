@@ -24,6 +24,9 @@ const FLUSH_BYTES: usize = 32 << 10;
 /// A chunk of frames is closed when it holds so much; the next frames begin another.
 const CHUNK_BYTES: usize = 48 << 10;
 
+/// Bytes of a queue with a body of a file that are copied for one call.
+const COPIED_BYTES: usize = 64 << 10;
+
 /// The first room that a buffer of frames gets.
 const LEAST_CHUNK: usize = 128;
 
@@ -270,9 +273,44 @@ impl SendQueue {
             return Poll::Ready(Ok(0));
         }
         let result = if self.has_file_body() {
+            if io.copies() {
+                return self.poll_send_copied(io, cx);
+            }
             io.poll_send_file(cx, &segments[..used])
         } else {
             io.poll_send(cx, &segments[..used])
+        };
+        if let Poll::Ready(Ok(count)) = &result {
+            self.advance(*count);
+        }
+        result
+    }
+
+    /// The same of a queue with a body of a file in it, by a transport that copies: what the file has is read into a copy first.
+    fn poll_send_copied(&mut self, io: &dyn Transport, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = vec![0; COPIED_BYTES];
+        let mut filled = 0;
+        let tail = self.tail.segment(COPIED_BYTES);
+        for chunk in self.chunks.iter().take(SEGMENTS) {
+            let room = &mut bytes[filled..];
+            let count = chunk.left().min(room.len());
+            match chunk {
+                Chunk::Frames(frames) => room[..count].copy_from_slice(&frames.bytes[frames.at..frames.at + count]),
+                Chunk::Body { span, at } => {
+                    // As a call over its memory says that a page is gone.
+                    let lost = || io::Error::from_raw_os_error(libc::EFAULT);
+                    let copied = span.slice(*at, count).map(|part| part.copy_out(0, &mut room[..count]));
+                    if !matches!(copied, Some(Ok(copied)) if copied == count) {
+                        return Poll::Ready(Err(lost()));
+                    }
+                }
+            }
+            filled += count;
+        }
+        let result = if filled < COPIED_BYTES && self.chunks.len() <= SEGMENTS {
+            io.poll_send(cx, &[SendSegment::bytes(&bytes[..filled]), tail])
+        } else {
+            io.poll_send(cx, &[SendSegment::bytes(&bytes[..filled])])
         };
         if let Poll::Ready(Ok(count)) = &result {
             self.advance(*count);

@@ -5,9 +5,9 @@ use super::{
     read::{Incoming, violation},
 };
 use crate::{
-    auth::{Prefaces, Role},
+    auth::{Prefaces, Role, Security},
     error::{Error, ErrorKind},
-    io::Transport,
+    io::{TLS_ALERT, Transport},
     random::random,
 };
 use memlane_wire::{AuthFrame, Mode, Preface};
@@ -26,6 +26,9 @@ impl<T: Transport> Lane<T> {
     }
 
     pub(super) fn handle_preface(&mut self) -> Result<bool, Error> {
+        if self.rx.bytes().starts_with(&TLS_ALERT[..2]) {
+            return Err(Error::new(ErrorKind::Tls).detail("the peer speaks TLS, and none is configured here"));
+        }
         // The first byte that is no preface's decides, however few more of them come.
         if Mode::sniff(self.rx.bytes()) == Some(Mode::Legacy) {
             return Err(violation("what answers there is no memlane endpoint"));
@@ -82,8 +85,12 @@ impl<T: Transport> Lane<T> {
 }
 
 /// A legacy peer can prove nothing; whoever changed what says how to reach one must not get around that.
-pub(super) fn without_token() -> Error {
-    unauthenticated("the legacy wire knows no tokens, and one is configured here")
+pub(super) fn without_proof(security: &Security) -> Error {
+    unauthenticated(if security.tls.is_some() {
+        "the legacy wire is not spoken over TLS, which is configured here"
+    } else {
+        "the legacy wire knows no tokens, and one is configured here"
+    })
 }
 
 fn unauthenticated(why: &str) -> Error {

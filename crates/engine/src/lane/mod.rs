@@ -263,7 +263,7 @@ impl<T: Transport> Lane<T> {
         self.began = self.moved;
         match self.mode {
             Mode::Native => self.introduce()?,
-            Mode::Legacy if !self.security.takes_legacy() => return Err(greeting::without_token().into()),
+            Mode::Legacy if !self.security.takes_legacy() => return Err(greeting::without_proof(&self.security).into()),
             Mode::Legacy => self.greet(None),
         }
         Ok(true)

@@ -10,7 +10,7 @@ use crate::{
     auth::Prefaces,
     error::{Error, ErrorKind},
     events::Parting,
-    io::Transport,
+    io::{Distrust, Transport},
     op::{Done, FLOOD, Telling, Waiter},
     region::span::Span,
 };
@@ -97,7 +97,7 @@ impl<T: Transport> Lane<T> {
             Incoming::Body {
                 slot: Slot { into: Some(into), .. },
                 at,
-            } if self.rx.len() == 0 => Some((into, *at as usize)),
+            } if self.rx.len() == 0 && !(io.copies() && into.is_file()) => Some((into, *at as usize)),
             _ => None,
         };
         let moved = match straight {
@@ -148,6 +148,9 @@ impl<T: Transport> Lane<T> {
     }
 
     fn lost(&mut self, error: &std::io::Error) -> Error {
+        if let Some(why) = Distrust::of(error) {
+            return Error::new(ErrorKind::Tls).detail(why);
+        }
         if self.incoming.is_greeting() {
             return Error::io(ErrorKind::Connect, error);
         }

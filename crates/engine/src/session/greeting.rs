@@ -5,11 +5,12 @@ use crate::{
     auth::Prefaces,
     error::{Error, ErrorKind},
     events::{Event, Parting},
-    io::Transport,
+    io::{Distrust, TLS_ALERT, Transport},
     log::complain,
     region::Held,
 };
 use memlane_wire::{AuthFrame, Mode, Preface};
+use std::io;
 use tracing::debug;
 
 impl<T: Transport> Session<T> {
@@ -21,6 +22,20 @@ impl<T: Transport> Session<T> {
         self.mode = mode;
         self.phase = match mode {
             Mode::Native => Phase::Preface,
+            Mode::Legacy if is_half_a_hello(self.rx.bytes()) => return false,
+            Mode::Legacy if is_hello(self.rx.bytes()) => {
+                self.tx.push(&TLS_ALERT);
+                self.refuse_entry(
+                    ErrorKind::Tls,
+                    "TLS failed",
+                    "the peer speaks TLS, and none is configured here",
+                );
+                return true;
+            }
+            Mode::Legacy if self.target.security.tls.is_some() => {
+                self.turn_away("the legacy wire is not spoken over TLS");
+                return true;
+            }
             Mode::Legacy if !self.target.security.takes_legacy() => {
                 self.turn_away("a peer without a preface has no token");
                 return true;
@@ -99,11 +114,26 @@ impl<T: Transport> Session<T> {
         true
     }
 
+    /// The connection failed; a peer that the transport does not let in hears why, as one without a token does.
+    pub(super) fn lose_trust(&mut self, error: io::Error) -> Result<usize, End> {
+        match (Distrust::of(&error), &self.phase) {
+            (Some(why), Phase::Sniff) => {
+                self.refuse_entry(ErrorKind::Tls, "TLS failed", why);
+                Ok(0)
+            }
+            _ => Err(error.into()),
+        }
+    }
+
     /// The peer may not come in; what it sends from now on goes nowhere.
     fn turn_away(&mut self, why: &str) {
+        self.refuse_entry(ErrorKind::Auth, "authentication failed", why);
+    }
+
+    fn refuse_entry(&mut self, kind: ErrorKind, what: &'static str, why: &str) {
         self.target.stats.auth_failures.add(1);
-        complain(&self.from, "authentication failed", why);
-        let error = Error::new(ErrorKind::Auth).detail(why);
+        complain(&self.from, what, why);
+        let error = Error::new(kind).detail(why);
         self.target.events.tell(|| Event::Error(error.about(&self.from)));
         self.close_after_answers(Parting::Auth);
     }
@@ -114,4 +144,15 @@ impl<T: Transport> Session<T> {
         let roster = &self.target.roster;
         self.attendance = Some(roster.arrived(&self.from, self.mode, self.instance));
     }
+}
+
+/// Whether a peer begins with TLS: a record of a handshake (22, 3, a version, a length), and in it a ClientHello (1). A legacy header
+/// that began so would declare more than 1 TiB, which no limit allows.
+fn is_hello(bytes: &[u8]) -> bool {
+    matches!(bytes, [22, 3, 0..=4, _, _, 1, ..])
+}
+
+/// Whether it may be one, and is too short to tell.
+fn is_half_a_hello(bytes: &[u8]) -> bool {
+    bytes.len() < 6 && bytes.starts_with(&[22, 3][..bytes.len().min(2)])
 }

@@ -207,7 +207,11 @@ impl<T: Transport> Session<T> {
             return Ok(0);
         }
         let straight = match &self.phase {
-            Phase::Store { into, at, .. } | Phase::Message { into, at, .. } if self.rx.len() == 0 => Some((into, *at)),
+            Phase::Store { into, at, .. } | Phase::Message { into, at, .. }
+                if self.rx.len() == 0 && !(self.io.copies() && into.is_file()) =>
+            {
+                Some((into, *at))
+            }
             _ => None,
         };
         if let Some((into, at)) = straight {
@@ -232,7 +236,8 @@ impl<T: Transport> Session<T> {
         }
         match self.rx.poll_fill(&self.io, cx) {
             Poll::Ready(Ok(0)) => self.end_of_stream(),
-            Poll::Ready(count) => Ok(count?),
+            Poll::Ready(Ok(count)) => Ok(count),
+            Poll::Ready(Err(error)) => self.lose_trust(error),
             Poll::Pending => Ok(0),
         }
     }

@@ -15,6 +15,8 @@ mod stats;
 mod support;
 mod tcp;
 mod telling;
+#[cfg(feature = "tls")]
+mod tls;
 mod tokens;
 mod trains;
 mod unexpected;

@@ -45,9 +45,20 @@ pub(crate) fn wired(mode: Mode, there: Behaviour, back: Behaviour) -> Wired {
 
 /// The same, of an initiator and a target with tokens.
 pub(crate) fn wired_by(mode: Mode, [there, back]: [Behaviour; 2], ours: Arc<Security>, theirs: Arc<Security>) -> Wired {
+    let (near, far) = pipe(there, back);
+    wired_over(near, far, mode, ours, theirs)
+}
+
+/// The same, over these two ends.
+pub(crate) fn wired_over<T: Transport>(
+    near: T,
+    far: T,
+    mode: Mode,
+    ours: Arc<Security>,
+    theirs: Arc<Security>,
+) -> Wired {
     let target = Target::secured(Arc::default(), theirs).unwrap();
     let region = target.registry.alloc("kv", REGION, Access::READ_WRITE).unwrap();
-    let (near, far) = pipe(there, back);
     let admission = target.admit("127.0.0.1:9".parse().unwrap()).unwrap();
     let session = tokio::spawn(Session::new(far, Arc::clone(&target), admission, "127.0.0.1:9".into()));
     let bulk = Arc::default();
@@ -80,9 +91,9 @@ pub(crate) fn lane_of(bulk: &Arc<BulkQueue>, near: Vec<Pipe>, mode: Mode) -> (Ar
 }
 
 /// The same, of a context with tokens.
-pub(crate) fn secured_lane(
+pub(crate) fn secured_lane<T: Transport>(
     bulk: &Arc<BulkQueue>,
-    near: Vec<Pipe>,
+    near: Vec<T>,
     mode: Mode,
     security: Arc<Security>,
 ) -> (Arc<Mailbox<Command>>, JoinHandle<()>) {
@@ -103,7 +114,7 @@ pub(crate) fn secured_lane(
         destined: Destined::to("127.0.0.1:9".into()),
     };
     let mut near = near.into_iter();
-    let dialler: Dialler<Pipe> = Box::new(move || {
+    let dialler: Dialler<T> = Box::new(move || {
         let next = near.next();
         Box::pin(async { next.ok_or_else(|| Error::new(ErrorKind::Connect)) })
     });

@@ -1,0 +1,54 @@
+import { isUint8Array } from 'node:util/types'
+import { bytesOf, checkHost, checkKeys, shown, typeError, valueError } from './arguments.js'
+import type { TlsOptions } from './options.js'
+
+const CLIENT_CERTS = ['none', 'request', 'require'] as const
+
+/** {@link TlsOptions} as the engine takes them. */
+export interface CheckedTls {
+  cert?: Uint8Array
+  key?: Uint8Array
+  ca?: Uint8Array
+  /** The index of its word. */
+  clientCert: number
+  serverName?: string
+}
+
+export function checkTls(options: TlsOptions): CheckedTls {
+  if (typeof options !== 'object' || options === null) throw typeError('tls', 'an object', options)
+  checkKeys(options, ['cert', 'key', 'ca', 'clientCert', 'serverName'])
+  const { clientCert, serverName } = options
+  const checked: CheckedTls = { clientCert: 0 }
+  for (const name of ['cert', 'key', 'ca'] as const) {
+    const pem = options[name]
+    if (pem !== undefined) checked[name] = pemOf(pem, `tls.${name}`)
+  }
+  if (checked.cert === undefined && checked.ca === undefined) {
+    throw valueError('tls holds neither cert and key, to be dialled, nor ca, to dial')
+  }
+  if ((checked.cert === undefined) !== (checked.key === undefined)) {
+    throw valueError('tls.cert and tls.key: one is nothing without the other')
+  }
+  // Whoever says whom to believe means everybody who connects, unless it is said otherwise.
+  checked.clientCert = clientCert === undefined ? (checked.ca !== undefined ? 2 : 0) : CLIENT_CERTS.indexOf(clientCert)
+  if (checked.clientCert < 0) {
+    throw valueError(`tls.clientCert is ${shown(clientCert)}; it is one of ${CLIENT_CERTS.join(', ')}`)
+  }
+  if (checked.clientCert > 0 && checked.ca === undefined) {
+    throw valueError('tls.clientCert needs tls.ca, to check certificates against')
+  }
+  if (serverName !== undefined) checked.serverName = checkHost(serverName, 'tls.serverName')
+  return checked
+}
+
+/** What is wrong with the content of credentials, as the error of a wrong argument. */
+export function wrongTls(why: string): TypeError {
+  return valueError(`tls: ${why}`)
+}
+
+/** A copy, so that nobody changes it later. Messages never show it. */
+function pemOf(value: unknown, what: string): Uint8Array {
+  if (typeof value === 'string') return new TextEncoder().encode(value)
+  if (!isUint8Array(value)) throw typeError(what, 'PEM as a string or a Uint8Array', typeof value)
+  return new Uint8Array(bytesOf(value, what))
+}
