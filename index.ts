@@ -19,7 +19,7 @@ export type { Bytes, Integer } from './src/arguments.js'
 export type { Announcement, Directory, LookupOptions, NamedTarget } from './src/directory.js'
 export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from './src/errors.js'
 export type { OperationMessage, OperationSubject } from './src/diagnostics.js'
-export type { DisconnectEvent, DisconnectReason, EndpointEvents, PeerEvent } from './src/events.js'
+export type { DisconnectEvent, DisconnectReason, EndpointEmitter, EndpointEvents, PeerEvent } from './src/events.js'
 export type {
   Access,
   AllocOptions,
@@ -28,6 +28,7 @@ export type {
   BatchOptions,
   CloseOptions,
   ConnectOptions,
+  Deadline,
   DescriptorOptions,
   DescriptorRegions,
   EndpointInfo,

@@ -104,8 +104,11 @@ export declare function contextTls(attachment: number, context: number, tls: Tls
  */
 export declare function copyOut(attachment: number, region: number, offset: number, into: Uint8Array): Failure | null
 
-/** Asks a peer for its endpoint info, which comes as detail. */
-export declare function describe(attachment: number, operation: number, peer: number, timeoutMs: number): void
+/**
+ * Asks a peer for its endpoint info, which comes as detail: for a read (1) or a write (2) that needs it, as which a failure then
+ * tells of it, or for itself (0).
+ */
+export declare function describe(attachment: number, operation: number, peer: number, timeoutMs: number, neededBy: number): void
 
 /** The detail of an operation whose record has state 1; once. */
 export declare function detail(attachment: number, operation: number): Detail

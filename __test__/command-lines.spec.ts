@@ -53,3 +53,13 @@ test('a goal that cannot be judged is told with who was left out', (t) => {
   t.true(some.some((line) => line.startsWith('G5 not judged: node-net was left out (read-64B; ')), some.join('\n'))
   t.true(none.some((line) => line.startsWith('G5 not judged: memlane, raw were left out')), none.join('\n'))
 })
+
+test('what takes long in setting up tells when it begins and how long it took', (t) => {
+  const { pathname } = new URL('scripts/build.mjs', `file://${root}/`)
+  const program = `
+    import { step } from ${JSON.stringify(pathname)}
+    step('doing something', () => process.stderr.write('something\\n'))`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program, join(root, 'index.ts')], { encoding: 'utf8' })
+  t.is(stdout, '')
+  t.regex(stderr, /^memlane: doing something\nsomething\nmemlane: done in \d+\.\d s\n$/)
+})

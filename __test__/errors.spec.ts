@@ -42,7 +42,7 @@ test('a MemlaneError is an Error with what it was made of, and nothing that is n
 test('without its native binary the package says what is missing, with a code', (t) => {
   const program = `
     try { require('memlane') } catch (error) {
-      console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message, cause: String(error.cause) }))
+      console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message, cause: String(error.cause), shown: require('node:util').inspect(error) }))
     }`
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], {
     cwd: root,
@@ -50,8 +50,10 @@ test('without its native binary the package says what is missing, with a code', 
     env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: join(root, 'no-such-file.node') },
   })
   t.is(stderr, '')
-  const error = JSON.parse(stdout) as Record<'name' | 'code' | 'message' | 'cause', string>
+  const error = JSON.parse(stdout) as Record<'name' | 'code' | 'message' | 'cause' | 'shown', string>
   t.like(error, { name: 'MemlaneError', code: 'ERR_NATIVE_BINDING' })
   t.true(error.message.includes(`memlane-${process.platform}-${process.arch}`), error.message)
-  t.regex(error.cause, /native binding/)
+  t.regex(error.cause, /^Error: [^\n]*no-such-file\.node[^\n]*$/)
+  t.notRegex(error.shown, /wasi/i)
+  t.true(error.shown.split('\n').length < 25, error.shown)
 })

@@ -109,6 +109,17 @@ test('a region of the peer that was made anew is found by the next start', async
   t.like(await t.throwsAsync(batch.start().wait()), { code: 'ERR_REGION_NOT_FOUND', operation: 'read' })
 })
 
+test('a list of assignments takes no options beside it, and the error says so', async (t) => {
+  const { target, initiator, peer } = await pair(t)
+  target.alloc('kv', 8, { access: 'read' })
+  await peer.refresh()
+  const local = initiator.alloc('local', 8)
+  const prepare = peer.prepare.bind(peer) as (...args: unknown[]) => unknown
+  const error = thrown(() => prepare('read', [{ remote: 'kv', local }], { remote: 'kv', local }))
+  t.like(error, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: 'there is no option "remote" here; it takes no options' })
+  t.is(await peer.prepare('read', [{ remote: 'kv', local }]).start(), 8)
+})
+
 test('a region or a peer that is closed here is told at the start', async (t) => {
   const { target, initiator, peer } = await pair(t)
   target.alloc('kv', 8, { access: 'readwrite' })

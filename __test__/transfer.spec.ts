@@ -1,5 +1,5 @@
 import test from 'ava'
-import type { MemoryRegion, Peer } from 'memlane'
+import { MemlaneError, type MemoryRegion, type Peer, type TransferFuture } from 'memlane'
 import { Random, seed } from './support/raw-random'
 import { counting, endpoint, fill, pair, same, thrown, url } from './support/pair'
 
@@ -183,6 +183,30 @@ test('a name that the peer does not have fails with the peer and the operation i
   t.like(await t.throwsAsync(peer.write('nowhere', Uint8Array.of(1)).wait()), { ...expected, operation: 'write' })
   for (const name of ['constructor', 'toString', '__proto__']) {
     await t.throwsAsync(peer.read(name).wait(), { code: 'ERR_REGION_NOT_FOUND' }, name)
+  }
+})
+
+test('a name that a peer which is gone was never asked for fails as the operation that it was for, in its fields and its words', async (t) => {
+  const { target, peer } = await pair(t)
+  await target.close()
+  for (const [operation, words, issue] of [
+    ['read', `read from ${peer.host}:${peer.port}: `, () => peer.read('x')],
+    ['write', `write to ${peer.host}:${peer.port}: `, () => peer.write('x', new Uint8Array(1))],
+    ['read', `read from ${peer.host}:${peer.port}: `, () => peer.readBatch([{ remote: 'x', local: new Uint8Array(1) }])],
+    ['describe', `describe from ${peer.host}:${peer.port}: `, () => peer.refresh()],
+  ] as [string, string, () => TransferFuture<unknown>][]) {
+    const error = (await t.throwsAsync(issue().wait(), { instanceOf: MemlaneError })) as MemlaneError
+    t.is(error.operation, operation)
+    t.true(error.message.startsWith(words), error.message)
+  }
+})
+
+test('what a read without a place to read into gives is all of its ArrayBuffer', async (t) => {
+  const { target, peer } = await pair(t)
+  target.alloc('x', 3 << 20, { access: 'read' })
+  for (const length of [0, 1, 3, 4095, 4096, 8193, 2 << 20]) {
+    const bytes = await peer.read('x', { remoteOffset: 1, length })
+    t.deepEqual([bytes.byteOffset, bytes.byteLength, bytes.buffer.byteLength], [0, length, length])
   }
 })
 

@@ -50,6 +50,7 @@ function documents(results, root) {
     [KEPT, format(results)],
     ...all.filter(({ svg }) => svg !== undefined).map(({ file, svg }) => [`${FOLDER}/${file}`, svg]),
     filled('docs/performance.md', pageParts(results, all)),
+    filled('docs/tuning.md', {}),
     filled('README.md', readmeParts(results, all)),
   ])
 }

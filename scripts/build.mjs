@@ -22,6 +22,14 @@ export function say(line) {
   process.stderr.write(`memlane: ${line}\n`)
 }
 
+/** Does something that takes its time, and tells when it begins and how long it took. */
+export function step(line, body) {
+  const start = performance.now()
+  say(line)
+  body()
+  say(`done in ${((performance.now() - start) / 1000).toFixed(1)} s`)
+}
+
 /** A failure that is the user's to mend: shown as its one line, without a stack. */
 export class SetupError extends Error {}
 
@@ -156,15 +164,14 @@ export function build(options) {
   for (const part of options.tests ? ['native', 'dist', 'tests'] : ['native', 'dist']) {
     if (isFresh(part, options)) continue
     const { inputs, outputs, begin, build: make } = PARTS[part]
-    const start = performance.now()
-    say(begin(options))
-    rmSync(stampOf(part), { force: true })
-    // Taken before the build: a source edited meanwhile makes the part stale again.
-    const stamp = { inputs: inputs(options) }
-    make(options)
-    mkdirSync(dirname(stampOf(part)), { recursive: true })
-    writeFileSync(stampOf(part), JSON.stringify({ ...stamp, outputs: outputs() }))
-    say(`done in ${((performance.now() - start) / 1000).toFixed(1)} s`)
+    step(begin(options), () => {
+      rmSync(stampOf(part), { force: true })
+      // Taken before the build: a source edited meanwhile makes the part stale again.
+      const stamp = { inputs: inputs(options) }
+      make(options)
+      mkdirSync(dirname(stampOf(part)), { recursive: true })
+      writeFileSync(stampOf(part), JSON.stringify({ ...stamp, outputs: outputs() }))
+    })
   }
 }
 

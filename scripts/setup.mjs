@@ -12,7 +12,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { SetupError, build, main, needsRust, root, run, say } from './build.mjs'
+import { SetupError, build, main, needsRust, root, run, step } from './build.mjs'
 
 const NODE = [20, 19]
 const RUST = [1, 88]
@@ -72,14 +72,15 @@ function dependenciesInstalled() {
 
 function installDependencies() {
   const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
-  say(`installing the development dependencies (npm ${command})`)
-  // A shell set up for production would otherwise leave out the very packages that build this one.
-  run('npm', [command, '--include=dev', '--no-audit', '--no-fund'], { doing: `npm ${command}`, live: true })
+  step(`installing the development dependencies (npm ${command})`, () => {
+    // A shell set up for production would otherwise leave out the very packages that build this one.
+    run('npm', [command, '--include=dev', '--no-audit', '--no-fund'], { doing: `npm ${command}`, live: true })
+  })
 }
 
 function compileRustTests() {
-  say('compiling the Rust tests')
-  run('cargo', ['test', '--workspace', '--no-run'], { doing: 'compiling the Rust tests', live: true })
+  const doing = 'compiling the Rust tests'
+  step(doing, () => run('cargo', ['test', '--workspace', '--no-run'], { doing, live: true }))
 }
 
 main((flags) => {

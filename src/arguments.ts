@@ -153,7 +153,7 @@ export function checkOptions(value: unknown): void {
 
 /** The error for an option that is not one. */
 export function unknownOption(key: string, known: string): TypeError {
-  return valueError(`there is no option ${shown(key)} here; the options are ${known}`)
+  return valueError(`there is no option ${shown(key)} here; ${known === '' ? 'it takes no options' : `the options are ${known}`}`)
 }
 
 /** Refuses every key of `options` but `known`. */

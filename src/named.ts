@@ -5,6 +5,9 @@ import { native, type Failure } from './native.js'
 import { Operation } from './operation.js'
 import type { Remote } from './remote.js'
 
+/** As the engine numbers what a peer is asked for its regions for: by the opcode. */
+const NEEDED_BY = { read: 1, write: 2 } as const
+
 /** A peer was asked to describe itself. */
 interface Inquiry {
   /** When, as `performance.now()` tells it. */
@@ -84,9 +87,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
   }
 
   protected override failed(failure: Failure): void {
-    if (this.#inquiry?.isAnswered === false) {
-      fail(this, this.error(failure, { operation: this.operation }))
-    } else if (this.#inquiry !== undefined || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
+    if (this.#inquiry !== undefined || failure.code !== 'ERR_REGION_NOT_FOUND' || !this.remote.describes || cancelled(this)) {
       fail(this, this.error(failure))
     } else {
       try {
@@ -101,7 +102,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
   #ask(stale: Failure | undefined): void {
     const peer = this.remote.lifetime.use()
     this.#inquiry = { since: performance.now(), stale, isAnswered: false }
-    native.describe(attached(), begin(this), peer, this.timeoutMs)
+    native.describe(attached(), begin(this), peer, this.timeoutMs, NEEDED_BY[this.operation])
   }
 
   #answered(op: number, inquiry: Inquiry): void {

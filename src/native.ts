@@ -158,7 +158,8 @@ export interface Native {
     legacy: boolean,
     timeoutMs: number
   ): number
-  describe(at: number, op: number, peer: number, timeoutMs: number): void
+  /** `neededBy`: a read (1) or a write (2) that a failure tells of; 0 is nobody but itself. */
+  describe(at: number, op: number, peer: number, timeoutMs: number, neededBy: 0 | 1 | 2): void
   identify(at: number, peer: number, instance: string): void
   closePeer(at: number, op: number, peer: number): void
 
@@ -238,16 +239,31 @@ function libc(): string {
   return report?.header?.glibcVersionRuntime === undefined ? 'musl' : 'gnu'
 }
 
+/**
+ * One line of what the generated loader tells as a chain of errors, each with the same stack: what it tried for this platform, and
+ * not what it tried of WebAssembly, of which there is none.
+ */
+function gathered(error: unknown): Error {
+  const tried: string[] = []
+  for (let one = error; one instanceof Error; one = one.cause) tried.push(one.message.split('\n', 1)[0] as string)
+  const [told = String(error), ...causes] = tried
+  const own = causes.filter((line) => !/wasi/i.test(line))
+  const cause = new Error(own.length > 0 ? own.join('; ') : told)
+  cause.stack = String(cause)
+  return cause
+}
+
 function load(): Native {
   try {
     // Two levels up from dist/src: the loader that `napi build` writes lies in the package root.
     return require('../../native.js') as Native
-  } catch (cause) {
+  } catch (error) {
     const platform = [process.platform, process.arch, libc()].filter((part) => part !== '').join('-')
     throw new MemlaneError(
       `memlane has no native binary for ${platform} here: the package memlane-${platform} is not installed ` +
-        `or does not load. Install on the machine that runs it, with optional packages: not with --no-optional nor --omit=optional.`,
-      { code: 'ERR_NATIVE_BINDING', origin: 'local', retryable: false, cause }
+        `or does not load. Install on the machine that runs it, with optional packages: not with --no-optional nor --omit=optional. ` +
+        'A clone has one once it is built (npm run build).',
+      { code: 'ERR_NATIVE_BINDING', origin: 'local', retryable: false, cause: gathered(error) }
     )
   }
 }

@@ -25,7 +25,7 @@ export interface Limits {
   lanesPerPeer?: Integer
   /** Connections held open as a target; more are closed at once. Default 1,024; 1 to 1,000,000. */
   maxConnections?: Integer
-  /** The same from one source address. Default 64; 1 to 1,000,000. */
+  /** Connections held open as a target from one source address; more are closed at once. Default 64; 1 to 1,000,000. */
   maxConnectionsPerSource?: Integer
   /** Longest operation accepted as a target; longer reads and writes are split. Default 1 GiB; 1 MiB to 1 TiB. */
   maxOperationBytes?: Integer
@@ -43,9 +43,9 @@ export interface Limits {
   maxInfoBytes?: Integer
   /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
   maxUnexpectedBytes?: Integer
-  /** Number of such messages. Default 64; 0 to 1,048,576. */
+  /** Messages kept for receives that are not posted yet. Default 64; 0 to 1,048,576. */
   maxUnexpectedMessages?: Integer
-  /** How long such a message waits for its receive, from its first byte on. Default 5,000 ms; 1 ms to a day. */
+  /** How long a message waits for a receive that is not posted yet, from its first byte on. Default 5,000 ms; 1 ms to a day. */
   unexpectedTimeoutMs?: Integer
   /** Resolving a name and connecting, together. Default 5,000 ms; 1 ms to a day. */
   connectTimeoutMs?: Integer
@@ -66,11 +66,14 @@ export interface Limits {
    * 1 GiB.
    */
   sendBufferBytes?: Integer
-  /** Receive buffer of such sockets, likewise. Default 0; 0 to 1 GiB. */
+  /**
+   * Receive buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road. Default 0; 0 to
+   * 1 GiB.
+   */
   receiveBufferBytes?: Integer
   /** Send buffer of sockets whose other end is on this machine; 0 is as for other machines. Default 512 KiB; 0 to 1 GiB. */
   localSendBufferBytes?: Integer
-  /** Receive buffer of such sockets, likewise. Default 1 MiB; 0 to 1 GiB. */
+  /** Receive buffer of sockets whose other end is on this machine; 0 is as for other machines. Default 1 MiB; 0 to 1 GiB. */
   localReceiveBufferBytes?: Integer
 }
 
@@ -236,7 +239,8 @@ export interface MapFileOptions extends AllowOptions {
   signal?: AbortSignal
 }
 
-interface Deadline {
+/** When an operation gives up. */
+export interface Deadline {
   /** Gives up after so many milliseconds. Default 30,000; 0 to 2,147,483,647, where 0 is never. */
   timeoutMs?: Integer
   /** Gives up when it fires; the failure's `cause` is its reason. */

@@ -105,7 +105,8 @@ export class Peer {
    */
   read(name: string, options: ReadIntoOptions): TransferFuture<number>
   /**
-   * The bytes of the region `name`, in memory that nobody else can reach.
+   * The bytes of the region `name`, in memory that nobody else can reach: all of an `ArrayBuffer` of its own, so that `byteOffset`
+   * is 0 and `new Float32Array(bytes.buffer)` has just these bytes.
    *
    * A name that the peer had not described yet costs one round trip more.
    *
@@ -259,7 +260,7 @@ export class Peer {
     if (signal?.aborted === true) return Settled.failed(abortedError('describe', signal.reason), subject)
     if (!this.#remote.describes) return Settled.value(this.regions, subject)
     const call = new Call<ReadonlyMap<string, RegionInfo>>(
-      (op) => native.describe(attached(), op, peer, timeoutMs),
+      (op) => native.describe(attached(), op, peer, timeoutMs, 0),
       (op) => {
         this.#remote.adopt(native.detail(attached(), op).text ?? '')
         return this.regions

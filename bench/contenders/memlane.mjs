@@ -10,12 +10,13 @@ export const name = 'memlane'
 const VARIANTS = { prepared: 'memlane, prepared', nice: 'memlane, target at nice 10' }
 
 /**
- * `memlane:2` has two connections for large operations; `memlane:prepared` prepares its batches; in `memlane:nice` the target's
+ * `memlane:2` has two connections for large operations and one for small ones, which is `lanesPerPeer: 3`; without a number it is
+ * the default of one each, `lanesPerPeer: 2`; `memlane:prepared` prepares its batches; in `memlane:nice` the target's
  * own code lets the threads that move bytes go first; `memlane:512K+1M` has socket buffers of these sizes, send and receive,
  * whoever the peer is.
  */
 export function variantName(variant) {
-  return VARIANTS[variant] ?? (buffers(variant) ? `memlane, buffers ${variant}` : `memlane, ${variant} lanes`)
+  return VARIANTS[variant] ?? (buffers(variant) ? `memlane, buffers ${variant}` : `memlane, lanesPerPeer ${lanes(variant).lanesPerPeer}`)
 }
 
 export const version = () => createRequire(import.meta.url)('../../package.json').version

@@ -10,23 +10,25 @@ export function keysOf({ contenders }) {
 export const oursOf = ({ contenders }) => contenders.find(({ id }) => id === 'memlane')
 
 /**
- * A contender's figure beside memlane's: `{ key, name, value, times, overlap, otherwise }`; `times` is how many times better memlane
- * is. Null where one of both has no such figure, and for memlane's own variants.
+ * A contender's figure beside memlane's: `{ key, name, value, times, byRounds, byMedian, overlap, otherwise }`; `times` is how many
+ * times better memlane is, and the contender is better `byRounds` where that is below 1, `byMedian` where its figure is. Null where one of both has no such figure, and for memlane's own variants.
  */
 export function beside(row, contender, key) {
   const figure = contender?.figures?.[key]
   const times = advantage(key, figure)
   if (times === null || baseOf(contender.id) === 'memlane') return null
   const mine = oursOf(row).figures[key]
+  const [value, ours] = [medianOf(contender, key), medianOf(oursOf(row), key)]
+  const byMedian = betterOf(key) === 'higher' ? value > ours : value < ours
   const overlap = figure.lowest <= mine.highest && mine.lowest <= figure.highest
-  return { key, name: contender.name, value: medianOf(contender, key), times, overlap, otherwise: contender.completion !== undefined }
+  return { key, name: contender.name, value, times, byRounds: times < 1, byMedian, overlap, otherwise: contender.completion !== undefined }
 }
 
-/** `{ row, key, ours, by: [beside, …] }` for every row and figure by which somebody beats memlane, the best of them first. */
+/** `{ row, key, ours, by: [beside, …] }` for every row and figure by which somebody beats memlane in either way, the best of them first. */
 export function better(rows) {
   return rows.flatMap((row) => {
     return keysOf(row).flatMap((key) => {
-      const by = row.contenders.map((one) => beside(row, one, key)).filter((one) => one !== null && one.times < 1)
+      const by = row.contenders.map((one) => beside(row, one, key)).filter((one) => one !== null && (one.byRounds || one.byMedian))
       if (by.length === 0) return []
       return [{ row, key, ours: medianOf(oursOf(row), key), by: by.sort((one, other) => one.times - other.times) }]
     })

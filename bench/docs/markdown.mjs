@@ -13,6 +13,12 @@ export const NBSP = '\u00a0'
 
 export const times = (value) => `${number(value)}${NBSP}×`
 
+/** How many times better a contender is than memlane, and what takes from that. */
+export function howMuch({ times: ofMemlane, byRounds, byMedian, overlap }) {
+  const half = byRounds ? (byMedian ? [] : ['by its rounds alone']) : ['by its median alone']
+  return [times(1 / ofMemlane), ...half, ...(overlap ? ['ranges overlap'] : [])]
+}
+
 /** Where GitHub puts the heading of a row. */
 export const anchor = (id) => `#${id.toLowerCase().replaceAll(/[^\w-]/g, '')}`
 

@@ -3,7 +3,7 @@ import { baseOf } from '../plot/contenders.mjs'
 import { betterOf, isThere, titleOf } from '../plot/figures.mjs'
 import { number } from '../support/table.mjs'
 import { beside, better, keysOf, unmeasured } from './compare.mjs'
-import { NBSP, paragraph, rowLink, table, times } from './markdown.mjs'
+import { NBSP, howMuch, paragraph, rowLink, table, times } from './markdown.mjs'
 
 export function pageParts(results, charts) {
   return {
@@ -81,7 +81,7 @@ function betterRows({ rows }) {
   const missing = without.length === 0 ? [] : ['', `Rows without memlane, where nothing can be said: ${without.join(', ')}.`]
   if (found.length === 0) return ['Nobody was better than memlane in any row that it was measured in.', ...missing]
   const by = (one) => {
-    const notes = [times(1 / one.times), ...(one.overlap ? ['ranges overlap'] : []), ...(one.otherwise ? ['complete otherwise'] : [])]
+    const notes = [...howMuch(one), ...(one.otherwise ? ['complete otherwise'] : [])]
     return `${one.name} ${number(one.value)} (${notes.join(', ')})`
   }
   const lines = found.map(({ row, key, ours, by: list }) => [rowLink(row.id), titleOf(key), number(ours), list.map(by).join('; ')])

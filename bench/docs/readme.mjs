@@ -3,7 +3,7 @@ import { familyOf } from '../plot/contenders.mjs'
 import { medianOf } from '../plot/figures.mjs'
 import { number } from '../support/table.mjs'
 import { beside, bestOther, better, keysOf, oursOf } from './compare.mjs'
-import { NBSP, anchor, paragraph, table, times } from './markdown.mjs'
+import { NBSP, anchor, howMuch, paragraph, table, times } from './markdown.mjs'
 
 const PAGE = 'docs/performance.md'
 
@@ -78,6 +78,6 @@ function others({ rows }) {
     .filter(({ by }) => by.length > 0)
   const all = `[every such figure](${PAGE}#where-others-do-better)`
   if (found.length === 0) return [`**Where others do better:** by the main figure of the rows that memlane was measured in, no other transport did; ${all}.`]
-  const lines = found.map(({ row, by }) => `- ${row.title}: ${by.map((one) => `${one.name} (${times(1 / one.times)}${one.overlap ? ', ranges overlap' : ''})`).join(', ')}`)
+  const lines = found.map(({ row, by }) => `- ${row.title}: ${by.map((one) => `${one.name} (${howMuch(one).join(', ')})`).join(', ')}`)
   return [`**Where others do better**, and how many times (${all}, raw sockets too):`, '', ...lines]
 }

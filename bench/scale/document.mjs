@@ -8,7 +8,15 @@ import { commandLine } from '../support/command-line.mjs'
 const PAGE = new URL('../../docs/scale.md', import.meta.url)
 const SIZES = [10, 1000, 100_000]
 
-const options = commandLine('scale:docs', { check: { type: 'boolean' } })
+const HELP = `usage: npm run scale:docs -- [options]
+  --check        write nothing, and exit with status 1 where docs/scale.md says something else than bench/scale/results
+  --help         this text`
+
+const options = commandLine('scale:docs', { check: { type: 'boolean' }, help: { type: 'boolean' } })
+if (options.help) {
+  console.log(HELP)
+  process.exit(0)
+}
 const report = (name) => JSON.parse(readFileSync(new URL(`results/${name}.json`, import.meta.url), 'utf8'))
 const small = report('simulation-200')
 const large = report('simulation-10000')
@@ -27,11 +35,15 @@ function size(bytes) {
 const row = (cells) => `| ${cells.join(' | ')} |`
 const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
+/** Why a process may have become less larger than what was asked for in it. */
+const FITTED = `A listening endpoint shows less in the second column than in the first: the endpoints of a process were made one after the other, and
+what they asked for went into pages that the process had already, of the allocator and of JavaScript's start. Plan with the first there.`
+
 /** What one of each takes. */
 function costs() {
   const { bytes } = large.room
   const { connect, lanes, regions, listening } = real
-  return table(
+  const units = table(
     ['', `heap of the engine (simulation of ${whole(large.peers)})`, `resident, JavaScript included (${real.endpoints} real endpoints)`, 'descriptors'],
     [
       ['a listening endpoint with a context of its own', kib(bytes.process), kib(listening.resident_per_endpoint), '1'],
@@ -45,6 +57,7 @@ function costs() {
       ...(connect.kernel_per_socket === null ? [] : [["the kernel's own records of a socket", '', kib(connect.kernel_per_socket), '']]),
     ]
   )
+  return listening.resident_per_endpoint < bytes.process ? `${units}\n\n${FITTED}` : units
 }
 
 /** What fleets of three sizes cost, computed from the figures per unit. */

@@ -5,7 +5,7 @@ export function commandLine(program, options) {
   try {
     return parseArgs({ options }).values
   } catch (error) {
-    console.error(`${program}: ${error.message.split('. ')[0]}; --help lists the options`)
+    console.error(`${program}: ${error.message.split(/\.?\n|\. /)[0]}; --help lists the options`)
     process.exit(2)
   }
 }

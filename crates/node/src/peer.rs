@@ -50,20 +50,22 @@ pub fn connect(
     made.flatten().unwrap_or(f64::NAN)
 }
 
-/// Asks a peer for its endpoint info, which comes as detail.
+/// Asks a peer for its endpoint info, which comes as detail: for a read (1) or a write (2) that needs it, as which a failure then
+/// tells of it, or for itself (0).
 #[napi(catch_unwind)]
-pub fn describe(attachment: u32, operation: f64, peer: f64, timeout_ms: f64) {
+pub fn describe(attachment: u32, operation: f64, peer: f64, timeout_ms: f64, needed_by: u8) {
+    let name = match needed_by {
+        1 => "read",
+        2 => "write",
+        _ => "describe",
+    };
     with(attachment, |attachment| {
         let Some(connected) = attachment.peers.get(peer) else {
             return attachment
-                .ticket(operation, "describe")
+                .ticket(operation, name)
                 .complete(Err(EngineError::new(ErrorKind::Closed)));
         };
-        let ticket = Ticket::new(
-            Arc::clone(&connected.issuer),
-            attachment.names.begin(operation),
-            "describe",
-        );
+        let ticket = Ticket::new(Arc::clone(&connected.issuer), attachment.names.begin(operation), name);
         connected.peer.submit(Operation {
             ticket,
             request: Request::Describe,
