@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as secure, type ConnectionOptions } from 'node:tls'
 import { setImmediate as turn } from 'node:timers/promises'
 
 export const SEND = 0
@@ -90,6 +91,13 @@ export class RawConnection {
     // Half open on purpose: the peer's end must not end ours.
     const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true })
     await once(socket, 'connect', { signal: AbortSignal.timeout(DEADLINE_MS) })
+    return new RawConnection(socket)
+  }
+
+  /** The same over TLS, by the TLS of Node. */
+  static async secured(port: number, options: ConnectionOptions): Promise<RawConnection> {
+    const socket = secure({ socket: connect({ host: '127.0.0.1', port, allowHalfOpen: true }), ...options })
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(DEADLINE_MS) })
     return new RawConnection(socket)
   }
 
