@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { truncateSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { connect as secure } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
@@ -264,6 +265,23 @@ test.serial('the fence of a region cuts a TLS body that nobody takes, and the me
   await region.close({ drainMs: 50 })
   t.true(performance.now() - begun < 2000)
   await until(() => target.stats().connections.open === 0)
+})
+
+test.serial('a file that is truncated while its body is on its way over TLS ends the connection, and nothing else', async (t) => {
+  const target = await endpoint(t, { tls })
+  const size = 32 << 20
+  const path = file(t, counting(size))
+  const region = await target.mapFile('x', path, { access: 'readwrite' })
+  const raw = await never(target.port, region.address, size)
+  await until(() => region.stats().operations.reads > 0)
+  truncateSync(path, 1 << 20)
+  raw.resume()
+  await raw.rest()
+  t.true(raw.everything.byteLength < size)
+  const peer = await (await endpoint(t, { tls })).connect(url(target))
+  same(t, await peer.read('x', { length: 1 << 20 }), counting(1 << 20))
+  await t.throwsAsync(peer.read('x').wait(), { code: 'ERR_OUT_OF_RANGE' })
+  await t.throwsAsync(peer.write('x', new Uint8Array(1000), { remoteOffset: 2 << 20 }).wait(), { code: 'ERR_OUT_OF_RANGE' })
 })
 
 test.serial('a close ends transfers over TLS on both sides, each once', async (t) => {

@@ -157,6 +157,11 @@ export class RawConnection {
     this.#socket.pause()
   }
 
+  /** Takes them again. */
+  resume(): void {
+    this.#socket.resume()
+  }
+
   /** The next `length` bytes; fails when they are not there by the deadline. */
   async take(length: number, deadlineMs = DEADLINE_MS): Promise<Buffer> {
     await this.#until(() => this.#heard.byteLength >= length || this.isClosed, deadlineMs)

@@ -9,8 +9,11 @@ use crate::{
         pipe::{Behaviour, Pipe, pipe},
         raw::{RecvSegment, SendSegment},
     },
-    op::Done,
+    lane::Command,
+    op::{Done, Operation, Request, channel},
+    session::Session,
     stats::Counted,
+    target::Target,
     tls::{ClientCert, Credentials, Tls},
 };
 use memlane_wire::Mode;
@@ -108,7 +111,7 @@ async fn a_cut_at_any_byte_ends_every_operation_once() {
     let both = tls(&good());
     for back in [false, true] {
         let mut whole = 0;
-        for cut in (0..4000).step_by(13).chain((4000..60_000).step_by(997)) {
+        for cut in (0..4000).step_by(29).chain((4000..60_000).step_by(1499)) {
             let cutting = Behaviour {
                 cut_after: Some(cut),
                 step: 4000,
@@ -165,7 +168,7 @@ fn watched(both: &Arc<Tls>) -> (Wired, Between) {
 #[tokio::test(start_paused = true)]
 async fn a_bit_that_was_changed_on_its_way_is_never_taken_for_data() {
     let both = tls(&good());
-    for flipped in (0..6000u64).step_by(41) {
+    for flipped in (0..6000u64).step_by(97) {
         let (wired, between) = watched(&both);
         let relay = async {
             let mut passed = 0;
@@ -231,12 +234,9 @@ async fn keys_are_changed_before_they_are_worn_out() {
 #[tokio::test(start_paused = true)]
 async fn a_handshake_without_end_is_ended() {
     let both = tls(&good());
-    let target = crate::target::Target::secured(Arc::default(), secured(&both)).unwrap();
+    let target = Target::secured(Arc::default(), secured(&both)).unwrap();
     let (near, far) = pipe(Behaviour::default(), Behaviour::default());
-    let admission = target.admit("127.0.0.4:9".parse().unwrap()).unwrap();
-    let far = TlsTransport::accepted(far, &both);
-    let session = crate::session::Session::new(far, Arc::clone(&target), admission, "127.0.0.4:9".into());
-    let session = tokio::spawn(session);
+    let session = session_of(&target, TlsTransport::accepted(far, &both));
     let near = Far(near);
     // A ClientHello that declares 65,000 bytes, in records of 16 KiB.
     for index in 0..4u8 {
@@ -246,8 +246,128 @@ async fn a_handshake_without_end_is_ended() {
         }
         near.say(&[&[22, 3, 3, 0x40, 0][..], &record].concat()).await;
     }
-    assert_eq!(near.hear(1).await, [], "its connection is ended");
+    assert!(near.hear(1).await.is_empty(), "its connection is ended");
     drop(near);
     session.await.unwrap();
     assert_eq!(target.stats.totals().auth_failures, 1);
+}
+
+/// What a read by somebody with these credentials from somebody with those comes to, and how many were turned away.
+async fn read_between(ours: &Credentials, theirs: &Credentials) -> (Result<(), (ErrorKind, String)>, u64) {
+    let (ours, theirs) = (tls(ours), tls(theirs));
+    let wired = over([Behaviour::default(); 2], &ours, &theirs);
+    let read = wired.read(0, 64).await;
+    wired.lane.abort();
+    let _ = tokio::time::timeout(Duration::from_secs(300), wired.session).await;
+    let read = read.map(drop).map_err(|error| (error.kind(), error.to_string()));
+    (read, wired.target.stats.totals().auth_failures)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_to_be_believed_is_told_why_and_counted() {
+    let (foreign, expired) = (showing(pem!("foreign")), showing(pem!("expired")));
+    let named = showing(pem!("named"));
+    let bare = Credentials {
+        cert: None,
+        key: None,
+        ..good()
+    };
+    let wanting = Credentials {
+        server_name: Some("fleet.internal".to_owned()),
+        ..good()
+    };
+    for (ours, theirs, says) in [
+        (&good(), &foreign, "unknown authority"),
+        (&good(), &expired, "has expired"),
+        (&good(), &named, "but for DnsName(\"fleet.internal\")"),
+        (&wanting, &good(), "not for fleet.internal"),
+        (&foreign, &good(), "does not know the authority"),
+        (&expired, &good(), "has expired"),
+        (&bare, &good(), "requires a client certificate"),
+        (&good(), &bare, "no certificate"),
+    ] {
+        let (read, turned_away) = read_between(ours, theirs).await;
+        let (kind, text) = read.unwrap_err();
+        assert_eq!((kind, turned_away), (ErrorKind::Tls, 1), "{says}: {text}");
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    for (ours, theirs) in [(&good(), &good()), (&wanting, &named)] {
+        assert_eq!(read_between(ours, theirs).await, (Ok(()), 0));
+    }
+    let believed_by_nobody = Credentials {
+        ca: None,
+        client_cert: ClientCert::None,
+        ..good()
+    };
+    let why = tls(&believed_by_nobody).dialled("127.0.0.1").err().unwrap();
+    assert!(why.contains("tls.ca"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_tls_and_who_does_not_hear_so_of_each_other() {
+    let both = tls(&good());
+    for secured_target in [true, false] {
+        let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+        let wired = if secured_target {
+            let target = Target::secured(Arc::default(), secured(&both)).unwrap();
+            (
+                lane(near, Mode::Native),
+                session_of(&target, TlsTransport::accepted(far, &both)),
+                target,
+            )
+        } else {
+            let target = Target::new(Arc::default()).unwrap();
+            let near: Over = TlsTransport::dialled(near, both.dialled("127.0.0.1").unwrap());
+            let bulk = Arc::default();
+            let (commands, task) = secured_lane(&bulk, vec![near], Mode::Native, secured(&both));
+            ((commands, bulk, task), session_of(&target, far), target)
+        };
+        let ((commands, _bulk, task), session, target) = wired;
+        let (ticket, _, ended) = channel::ticket("ping");
+        let operation = Operation {
+            ticket,
+            request: Request::Describe,
+            timeout: None,
+        };
+        commands.push(Command::Submit(operation)).unwrap();
+        let error = ended.wait().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        let says = if secured_target {
+            "the peer speaks TLS"
+        } else {
+            "the peer speaks no TLS"
+        };
+        assert!(error.to_string().contains(says), "{error}");
+        task.await.unwrap();
+        session.await.unwrap();
+        assert_eq!(target.stats.totals().auth_failures, 1);
+    }
+}
+
+fn session_of<T: Transport>(target: &Arc<Target>, io: T) -> tokio::task::JoinHandle<()> {
+    let admission = target.admit("127.0.0.4:9".parse().unwrap()).unwrap();
+    tokio::spawn(Session::new(io, Arc::clone(target), admission, "127.0.0.4:9".into()))
+}
+
+/// What the other end hears when this one ends so.
+async fn heard_of(end: impl FnOnce(Over)) -> std::io::Result<usize> {
+    let both = tls(&good());
+    let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+    let near: Over = TlsTransport::dialled(near, both.dialled("127.0.0.1").unwrap());
+    let far = TlsTransport::accepted(far, &both);
+    let send = std::future::poll_fn(|cx| near.poll_send(cx, &[SendSegment::bytes(b"word")]));
+    let mut bytes = [0; 8];
+    let hear = std::future::poll_fn(|cx| far.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)]));
+    let (sent, count) = tokio::join!(send, hear);
+    assert_eq!((sent.unwrap(), count.unwrap()), (4, 4));
+    end(near);
+    std::future::poll_fn(|cx| far.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)])).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_with_a_farewell_is_an_end_and_one_without_is_an_error() {
+    assert_eq!(heard_of(drop).await.unwrap(), 0);
+    assert_eq!(heard_of(|near| near.shutdown_write()).await.unwrap(), 0);
+    let cut = heard_of(|near| near.cut()).await.unwrap_err();
+    assert_eq!(cut.kind(), std::io::ErrorKind::UnexpectedEof);
 }
