@@ -234,9 +234,34 @@ export const rows = (scale) => [
     run: { kind: 'growth', bytes: GIB },
     figures: [GROWTH_MIB, GROWTH_INITIATOR_MIB, GROWTH_TARGET_MIB],
   },
+  ...secureRows(scale),
   ...roadRows(largeOnRoad, scale),
   ...growthRows(scale),
 ]
+
+/** What encryption and authentication cost, by name alone: `--only tls-read-64MiB,…`. */
+function secureRows(scale) {
+  const contenders = ['memlane', 'memlane:tls', 'memlane:token', 'node-net', 'node-net:tls']
+  const large = ['read', 'write'].map((op) => ({
+    id: `tls-${op}-64MiB`,
+    title: `64 MiB ${op}s, one at a time, over TLS 1.3 and beside it`,
+    full: true,
+    contenders,
+    completion: op === 'read' ? ARRIVED : APPLIED,
+    run: { ...LARGE_READ, op, count: scaled(12, scale), seconds: 3 * scale },
+    figures: [GBPS, CPU],
+  }))
+  const small = {
+    id: 'tls-read-64B',
+    title: '64-byte reads, one at a time, over TLS 1.3 and beside it',
+    full: true,
+    contenders,
+    completion: ARRIVED,
+    run: { ...SMALL_READ, count: scaled(20_000, scale), seconds: 3 * scale },
+    figures: [P50_US, P99_US],
+  }
+  return [...large, small]
+}
 
 function largeOnRoad(op, count) {
   return { completion: op === 'read' ? ARRIVED : APPLIED, run: { ...LARGE_READ, op, count }, figures: [GBPS, CPU] }

@@ -15,6 +15,8 @@ import { root } from './build.mjs'
 
 const LICENSES = ['LICENSE-APACHE', 'LICENSE-MIT']
 const CPU = { x86_64: 'x64', aarch64: 'arm64' }
+/** What a platform package may have, packed: more would be felt by everybody who installs it. */
+const MOST_PACKED_BYTES = 2.5e6
 const INSTALL_SCRIPTS = ['preinstall', 'install', 'postinstall', 'prepare', 'preprepare', 'postprepare']
 
 const problems = []
@@ -84,7 +86,7 @@ function pack(folder, destination) {
   const output = run('npm', ['pack', '--json', '--pack-destination', destination], folder)
   if (output === null) return null
   const [packed] = Object.values(JSON.parse(output))
-  return { tarball: join(destination, packed.filename), files: packed.files.map(({ path }) => path).sort() }
+  return { size: packed.size, tarball: join(destination, packed.filename), files: packed.files.map(({ path }) => path).sort() }
 }
 
 const filesIn = (folder) =>
@@ -118,6 +120,7 @@ function packPlatform(platforms, main, folder) {
   cpSync(join(root, 'npm', built.name), stage, { recursive: true })
   for (const file of [binary, ...LICENSES]) copyFileSync(join(root, file), join(stage, file))
   const packed = pack(stage, folder)
+  if (packed) expect(packed.size <= MOST_PACKED_BYTES, `${main.name}-${built.name} has ${packed.size} bytes packed, should have at most ${MOST_PACKED_BYTES}`)
   if (packed) same(packed.files, [...LICENSES, 'README.md', binary, 'package.json'].sort(), `the content of ${main.name}-${built.name}`)
   return packed
 }

@@ -106,7 +106,7 @@ const METRICS: readonly Metric[] = [
   {
     name: 'memlane_auth_failures_total',
     type: 'counter',
-    help: 'Peers refused because they could not authenticate.',
+    help: 'Peers refused because they could not authenticate, or by TLS.',
     samples: ({ authFailures }) => authFailures,
   },
   {

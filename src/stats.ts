@@ -136,7 +136,7 @@ export interface EndpointStats {
   rejected: Record<string, number>
   /** Connections closed because what came was no request, or no answer. */
   protocolErrors: number
-  /** Peers refused because they could not authenticate. */
+  /** Peers refused because they could not authenticate, or by TLS. */
   authFailures: number
   /** Connections as initiator. */
   lanes: LaneStats

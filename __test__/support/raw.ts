@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as secure, type ConnectionOptions } from 'node:tls'
 import { setImmediate as turn } from 'node:timers/promises'
 
 export const SEND = 0
@@ -93,6 +94,13 @@ export class RawConnection {
     return new RawConnection(socket)
   }
 
+  /** The same over TLS, by the TLS of Node. */
+  static async secured(port: number, options: ConnectionOptions): Promise<RawConnection> {
+    const socket = secure({ socket: connect({ host: '127.0.0.1', port, allowHalfOpen: true }), ...options })
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(DEADLINE_MS) })
+    return new RawConnection(socket)
+  }
+
   /** A connection whose preface the target has answered. */
   static async native(port: number, fields?: PrefaceFields): Promise<RawConnection> {
     const connection = await RawConnection.open(port)
@@ -147,6 +155,11 @@ export class RawConnection {
   /** Stops taking bytes out of the socket. */
   pause(): void {
     this.#socket.pause()
+  }
+
+  /** Takes them again. */
+  resume(): void {
+    this.#socket.resume()
   }
 
   /** The next `length` bytes; fails when they are not there by the deadline. */

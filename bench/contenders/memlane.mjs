@@ -3,16 +3,18 @@ import { createRequire } from 'node:module'
 import { setPriority } from 'node:os'
 
 import { startPair } from '../support/pair.mjs'
+import { secured } from '../support/secured.mjs'
 import { hostOf } from '../support/spawn.mjs'
 
 export const name = 'memlane'
 
-const VARIANTS = { prepared: 'memlane, prepared', nice: 'memlane, target at nice 10' }
+const VARIANTS = { prepared: 'memlane, prepared', nice: 'memlane, target at nice 10', tls: 'memlane, TLS', token: 'memlane, token' }
 
 /**
  * `memlane:2` has two connections for large operations and one for small ones, which is `lanesPerPeer: 3`; without a number it is
  * the default of one each, `lanesPerPeer: 2`; `memlane:prepared` prepares its batches; in `memlane:nice` the target's
- * own code lets the threads that move bytes go first; `memlane:512K+1M` has socket buffers of these sizes, send and receive,
+ * own code lets the threads that move bytes go first; `memlane:tls` and `memlane:token` are secured so;
+ * `memlane:512K+1M` has socket buffers of these sizes, send and receive,
  * whoever the peer is.
  */
 export function variantName(variant) {
@@ -29,7 +31,7 @@ const NICE = 10
 /** Runs in the target. The import is here and not above, so that the runner can report a build that is missing. */
 export async function serve({ bytes, connections = 1, variant }) {
   const { TcpEndpoint } = await import('memlane')
-  const endpoint = await TcpEndpoint.listen({ host: hostOf(null), port: 0, allowUnauthenticated: true, ...roomFor(connections), ...buffers(variant) })
+  const endpoint = await TcpEndpoint.listen({ host: hostOf(null), port: 0, allowUnauthenticated: true, ...roomFor(connections), ...buffers(variant), ...secured(variant) })
   const region = endpoint.alloc(REGION, bytes, { access: 'readwrite' })
   // On Linux that is this thread alone and those that it starts from now on; the engine's keep theirs.
   if (variant === 'nice') setPriority(NICE)
@@ -45,7 +47,7 @@ export async function serve({ bytes, connections = 1, variant }) {
 export async function dial({ address, bytes, variant }) {
   const { TcpContext, TcpEndpoint } = await import('memlane')
   // A context each: endpoints that share one would share its connections, and dialling is what is asked for here.
-  const context = new TcpContext({ ...lanes(variant), ...buffers(variant) })
+  const context = new TcpContext({ ...lanes(variant), ...buffers(variant), ...secured(variant) })
   const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0, context })
   const scratch = endpoint.alloc('scratch', bytes)
   const peer = await endpoint.connect(address)

@@ -5,11 +5,18 @@
  */
 import { once } from 'node:events'
 import net from 'node:net'
+import tls from 'node:tls'
 
 import { startPair } from '../support/pair.mjs'
+import { certificates } from '../support/secured.mjs'
 import { hostOf } from '../support/spawn.mjs'
 
 export const name = 'node:net'
+
+/** `node-net:tls` is the same over `node:tls`, TLS 1.3 with AES-128-GCM, both sides showing a certificate. */
+export const variantName = (variant) => (variant === 'tls' ? 'node:tls' : `node:net, ${variant}`)
+
+const TLS = { minVersion: 'TLSv1.3', ciphers: 'TLS_AES_128_GCM_SHA256' }
 
 export const start = (options) => startPair(import.meta.url, options)
 
@@ -24,14 +31,16 @@ const SLAB_BYTES = 64 << 10
 const CHUNK_BYTES = 64 << 10
 
 /** Runs in the target: serves `memory`, or zeroed memory of its own. */
-export async function serve({ bytes, memory = Buffer.alloc(bytes) }) {
+export async function serve({ bytes, memory = Buffer.alloc(bytes), variant }) {
   const sockets = new Set()
-  const server = net.createServer({ noDelay: true }, (socket) => {
+  const listener = (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
     new Session(socket, asBuffer(memory))
-  })
+  }
+  const options = { ...TLS, ...certificates(), requestCert: true, noDelay: true }
+  const server = variant === 'tls' ? tls.createServer(options, listener) : net.createServer({ noDelay: true }, listener)
   server.listen(0, hostOf(null))
   await once(server, 'listening')
   return {
@@ -47,10 +56,10 @@ export async function serve({ bytes, memory = Buffer.alloc(bytes) }) {
 }
 
 /** Runs in the initiator: reads and writes the same offsets of the target's memory and of its own. */
-export async function dial({ address, bytes }) {
+export async function dial({ address, bytes, variant }) {
   const memory = Buffer.alloc(bytes)
-  const lane = new Lane(address, memory)
-  await once(lane.socket, 'connect')
+  const lane = new Lane(address, memory, variant === 'tls')
+  await once(lane.socket, variant === 'tls' ? 'secureConnect' : 'connect')
   return {
     memory,
     read: (offset, length) => lane.request(READ, offset, length),
@@ -137,9 +146,9 @@ class Lane {
   #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   #receiveInto = this.#chunk
 
-  constructor(port, memory) {
+  constructor(port, memory, isSecured) {
     this.#memory = memory
-    this.socket = net.connect({
+    const options = {
       port,
       host: hostOf(null),
       noDelay: true,
@@ -147,7 +156,8 @@ class Lane {
         buffer: () => this.#receiveInto,
         callback: (count, buffer) => this.#receive(count, buffer),
       },
-    })
+    }
+    this.socket = isSecured ? tls.connect({ ...options, ...TLS, ...certificates() }) : net.connect(options)
     this.#out = new Gatherer(this.socket)
     this.socket.on('error', () => {})
     this.socket.on('close', () => this.#fail(new Error('node:net: the connection was closed')))

@@ -176,3 +176,21 @@ fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
     }
     Ok(Arc::new(roots))
 }
+
+/// The same, whose keys are worn out after so many records.
+#[cfg(test)]
+pub(crate) fn worn_out_after(records: u64) -> CryptoProvider {
+    use rustls::{CipherSuiteCommon, SupportedCipherSuite, Tls13CipherSuite};
+    let mut provider = provider();
+    for suite in &mut provider.cipher_suites {
+        let SupportedCipherSuite::Tls13(fresh) = *suite;
+        let common = CipherSuiteCommon {
+            suite: fresh.common.suite,
+            hash_provider: fresh.common.hash_provider,
+            confidentiality_limit: records,
+        };
+        let worn = Tls13CipherSuite { common, ..*fresh };
+        *suite = SupportedCipherSuite::Tls13(Box::leak(Box::new(worn)));
+    }
+    provider
+}

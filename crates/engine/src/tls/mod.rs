@@ -7,6 +7,8 @@ pub(crate) mod words;
 
 #[cfg(feature = "tls")]
 pub use configs::Tls;
+#[cfg(all(test, feature = "tls"))]
+pub(crate) use configs::worn_out_after;
 use std::fmt;
 
 /// What TLS of a context is made of; PEM, each of it.

@@ -118,6 +118,14 @@ impl<T: Transport> TlsTransport<T> {
     }
 }
 
+#[cfg(test)]
+impl TlsTransport<super::pipe::Pipe> {
+    /// Ends it as a crash does, without a farewell.
+    pub(crate) fn cut(self) {
+        self.io.end();
+    }
+}
+
 impl<T: Transport> Transport for TlsTransport<T> {
     fn poll_recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>> {
         let mut state = self.state.lock();
