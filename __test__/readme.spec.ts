@@ -47,3 +47,10 @@ async function once(child: ReturnType<typeof spawn>): Promise<string[]> {
   for await (const line of createInterface({ input: child.stdout! })) return [line]
   return []
 }
+
+test('the README names the runtimes that npm run test:lifecycle runs, and no others', (t) => {
+  const packages = JSON.parse(text('suites/lifecycle/packages/package.json')) as { optionalDependencies: Record<string, string> }
+  const installed = Object.values(packages.optionalDependencies).map((version) => version.replace(/^npm:.+@/, ''))
+  const said = /^- Run on Node .+?^(?=- )/ms.exec(text('README.md'))?.[0].match(/\d+\.\d+\.\d+/g)
+  t.deepEqual([...new Set(said)].sort(), [...new Set(installed)].sort())
+})

@@ -20,6 +20,8 @@ mod handles;
 mod names;
 mod numbers;
 mod peer;
+#[cfg(memlane_asan)]
+mod planted;
 mod receive;
 mod region;
 mod stats;

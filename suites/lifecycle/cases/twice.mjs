@@ -1,4 +1,4 @@
-/** The package is loaded again and again: with an empty module cache, out of a copy at another path, and in workers of both. */
+/** The package is loaded again and again: with an empty module cache, out of copies at other paths, and in workers. */
 import { cpSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -22,9 +22,11 @@ function copied() {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'memlane-twice-')))
   const addons = process.env.NAPI_RS_NATIVE_LIBRARY_PATH === undefined ? readdirSync(HOME).filter((file) => file.endsWith('.node')) : []
   for (const file of ['dist', 'native.js', 'package.json', ...addons]) cpSync(join(HOME, file), join(folder, file), { recursive: true })
-  // And a third path that is the same file: the system loads it once.
+  // Another path to the same file: the system loads it once.
   symlinkSync(folder, `${folder}-link`)
-  return { folder, link: `${folder}-link` }
+  // And a file that workers alone load: its threads are there when the last environment that knows it has gone.
+  cpSync(folder, `${folder}-workers`, { recursive: true })
+  return [folder, `${folder}-link`, `${folder}-workers`]
 }
 
 /** Every one of the packages reads from and writes to every other. */
@@ -52,7 +54,8 @@ async function talk(packages) {
 }
 
 async function main() {
-  const { folder, link } = copied()
+  const copies = copied()
+  const [folder, link, ofWorkers] = copies
   let loads = 0
   const homes = [HOME, folder, link]
   try {
@@ -60,20 +63,21 @@ async function main() {
       const packages = [...homes, ...homes].map(load)
       check(new Set(packages.map(({ TcpEndpoint }) => TcpEndpoint)).size === packages.length, 'a package was loaded once')
       await talk(packages)
-      const workers = Array.from({ length: WORKERS }, (_, index) => new Worker(new URL(import.meta.url), { workerData: homes[index % 3] }))
+      const workers = Array.from({ length: WORKERS }, (_, index) => new Worker(new URL(import.meta.url), { workerData: [ofWorkers, ...homes][index % 4] }))
       await Promise.all([
         talk(packages),
         ...workers.map(async (worker) => {
           const answer = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
           check(answer === 'talked', 'a worker has not talked')
+          await worker.terminate()
         }),
       ])
       loads += packages.length + 2 * WORKERS
     }
   } finally {
-    for (const path of [link, folder]) rmSync(path, { recursive: true, force: true })
+    for (const path of copies.reverse()) rmSync(path, { recursive: true, force: true })
   }
-  passed(`${loads} loads from two files and three paths, in this thread and in workers; all talk to each other`)
+  passed(`${loads} loads from three files and four paths, in this thread and in workers; all talk to each other`)
 }
 
 if (isMainThread) await main()

@@ -7,7 +7,7 @@
 //!
 //! A copy of a file's bytes can fail, because the file may have been truncated; one of any other memory cannot.
 
-use super::{account::Account, file::MappedFile, gate::Gate, slab::Slot};
+use super::{account::Account, file::MappedFile, gate::Gate, poison, slab::Slot};
 use std::{io, ptr, ptr::NonNull, sync::Arc};
 
 /// Owned bytes without a Rust reference to them; freed when the last `Arc` goes.
@@ -63,7 +63,9 @@ impl Memory {
 
     /// The same without the pages, which come when they are asked for: what small regions are carved out of.
     pub(super) fn reserved(len: usize) -> io::Result<Arc<Self>> {
-        Self::reserve(len).map(|(memory, _)| Arc::new(memory))
+        let (memory, body) = Self::reserve(len)?;
+        poison::forbid(memory.as_ptr(), body);
+        Ok(Arc::new(memory))
     }
 
     /// The first `len` bytes of a slot, whose bytes are zero; every page present.
@@ -82,6 +84,7 @@ impl Memory {
             gate: Gate::default(),
             account: Account::Nobody,
         };
+        poison::allow(memory.as_ptr(), len);
         memory.populate(len)?;
         Ok(Arc::new(memory))
     }
@@ -143,6 +146,7 @@ impl Memory {
             libc::madvise(address, body, libc::MADV_DONTFORK);
             libc::madvise(address, body, libc::MADV_HUGEPAGE);
         }
+        poison::forbid(base.as_ptr().wrapping_add(len), body - len);
         Ok((memory, body))
     }
 
@@ -387,14 +391,18 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         match self.backing {
-            // SAFETY: the mapping was made by `mapped` with exactly these values, and this is its only owner.
-            Backing::Mapped { start, total } => unsafe {
-                libc::munmap(start.as_ptr().cast(), total);
-            },
+            Backing::Mapped { start, total } => {
+                poison::allow(start.as_ptr(), total);
+                // SAFETY: the mapping was made by `reserve` with exactly these values, and this is its only owner.
+                unsafe { libc::munmap(start.as_ptr().cast(), total) };
+            }
             // SAFETY: allocated by `private` with this layout, and this is its only owner.
             Backing::Heap(layout) => unsafe { std::alloc::dealloc(self.base.as_ptr(), layout) },
             // The slot itself is given back behind this, when the backing is dropped.
-            Backing::Slot(ref slot) => self.wipe(slot.size()),
+            Backing::Slot(ref slot) => {
+                self.wipe(slot.size());
+                poison::forbid(self.base.as_ptr(), self.len);
+            }
             Backing::File(_) | Backing::Empty => {}
         }
     }

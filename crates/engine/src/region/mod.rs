@@ -7,6 +7,10 @@ mod gate;
 mod held;
 mod lease;
 pub mod memory;
+#[cfg(memlane_asan)]
+#[doc(hidden)]
+pub mod planted;
+mod poison;
 mod registry;
 mod rights;
 mod slab;

@@ -9,6 +9,7 @@ mod limits;
 mod links;
 mod parts;
 mod pipe;
+mod protected;
 mod redial;
 mod rights;
 mod stats;

@@ -293,7 +293,15 @@ async fn resetting(listener: TcpListener, requests: usize, resets: usize, port: 
     }
 }
 
-async fn behind_resets(resets: usize) -> (crate::endpoint::Endpoint, Arc<Region>, Vec<(Started, Span)>) {
+/// Reads under way behind a relay that resets; and the sides that have to stay for as long as they are.
+async fn behind_resets(
+    resets: usize,
+) -> (
+    [crate::endpoint::Endpoint; 2],
+    Arc<crate::peer::Peer>,
+    Arc<Region>,
+    Vec<(Started, Span)>,
+) {
     let (target, port) = listening_with(Limits::default()).await;
     let region = target.alloc("kv", 6400, Access::READ).unwrap();
     region.memory().copy_in(0, &pattern(6400, 3)).unwrap();
@@ -313,13 +321,12 @@ async fn behind_resets(resets: usize) -> (crate::endpoint::Endpoint, Arc<Region>
             (start(&peer, "read", request, Some(Duration::from_secs(20))), into)
         })
         .collect();
-    std::mem::forget((initiator, peer));
-    (target, region, reads)
+    ([target, initiator], peer, region, reads)
 }
 
 #[tokio::test]
 async fn a_hundred_reads_survive_a_reset_on_a_real_socket() {
-    let (_target, region, reads) = behind_resets(1).await;
+    let (_sides, _peer, region, reads) = behind_resets(1).await;
     for (at, (read, into)) in reads.into_iter().enumerate() {
         assert_eq!(read.ended.wait().await.unwrap(), Done::Bytes(64));
         let mut stored = vec![0; 64];
@@ -330,7 +337,7 @@ async fn a_hundred_reads_survive_a_reset_on_a_real_socket() {
 
 #[tokio::test]
 async fn the_second_reset_on_a_real_socket_is_final() {
-    let (target, _region, reads) = behind_resets(2).await;
+    let ([target, _initiator], _peer, _region, reads) = behind_resets(2).await;
     for (read, _) in reads {
         assert_eq!(read.ended.wait().await.unwrap_err().kind(), ErrorKind::PeerClosed);
     }
