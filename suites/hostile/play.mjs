@@ -2,8 +2,13 @@
 import { writeFileSync } from 'node:fs'
 import { HEAD, rowLine } from './report.mjs'
 import { stopAll, Target } from './rig.mjs'
+import { volley } from './volley.mjs'
+import { STATUS_NAMES } from './wire.mjs'
+import { liveLine } from '../../bench/support/live.mjs'
 import * as auth from './cases/auth.mjs'
 import * as bodies from './cases/bodies.mjs'
+import * as crowds from './cases/crowds.mjs'
+import * as liars from './cases/liars.mjs'
 import * as messages from './cases/messages.mjs'
 import * as requests from './cases/requests.mjs'
 import * as sessions from './cases/sessions.mjs'
@@ -20,6 +25,8 @@ const MODULES = [
   { rows: ['B9', 'B10', 'B11'], ...messages },
   { rows: ['B14', 'B16'], ...strangers },
   auth,
+  liars,
+  crowds,
 ]
 
 /** Parts that run side by side. */
@@ -50,6 +57,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
     }
     await Promise.all(Array.from({ length: AT_ONCE }, side))
     for (const module of waiting) await run(module)
+    if (wanted > 0 && isWanted('P1')) show(await generated({ seed, exec, requests: wanted }))
   } finally {
     stopAll()
   }
@@ -57,6 +65,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
   const checks = rows.reduce((sum, row) => sum + row.cases, 0)
   const report = { seed, seconds: (performance.now() - started) / 1000, cases: checks, failed: failed.length, rows }
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
+  for (const { note } of rows) if (note !== undefined) console.log(`\n${note}`)
   for (const { row, name, failure } of failed) console.log(`\nFAILED ${row} ${name}: ${failure}`)
   const seconds = report.seconds.toFixed(1)
   if (failed.length === 0) console.log(`\npassed: ${rows.length} lines, ${checks} cases, in ${seconds} s`)
@@ -85,4 +94,23 @@ async function played(target, { row, name, sent, sub, ...single }) {
   }
   line.came = [...came].slice(0, 4).join(' | ')
   return line
+}
+
+/** One line for the generator. */
+async function generated({ seed, exec, requests }) {
+  const row = { row: 'P1', name: `${requests.toLocaleString('en-US')} hostile requests out of the generator`, sent: 'mutations of valid sessions', cases: 1, came: '', ms: 0, grown: 0, reads: 0, slowest: 0, counters: {} }
+  const live = liveLine()
+  try {
+    const progress = ({ hostile, looks }) => live.show(`${hostile.toLocaleString('en-US')} hostile requests, ${looks} looks at all memory`)
+    const seen = await volley({ seed, exec, requests, progress })
+    const { hostile, counted, looks, sessions, ms, grown, slowest, refused } = seen
+    const counters = Object.fromEntries(Object.entries(refused).map(([status, count]) => [STATUS_NAMES[status], count]))
+    Object.assign(row, { ms, grown, slowest, counters, seen, cases: looks })
+    row.came = `${hostile} refused, 0 bytes outside`
+    row.note = `${hostile.toLocaleString('en-US')} hostile requests in ${sessions.toLocaleString('en-US')} sessions, ${counted.toLocaleString('en-US')} refusals counted by the target, ${looks} looks at all memory, 0 bytes outside regions`
+  } catch (error) {
+    row.failure = error.message
+  }
+  live.clear()
+  return row
 }

@@ -4,7 +4,7 @@ import { commandLine } from '../../bench/support/command-line.mjs'
 
 const HELP = `npm run test:hostile -- [options]
 
-  --only ROWS      these rows alone, as B4,B8
+  --only ROWS      these rows alone, as B4,B8; P1 is the generator
   --requests N     then so many hostile requests out of the generator, 0 for none (200000)
   --seed N         of contents and of the generator (a fresh one, which is printed)
   --json FILE      the rows and figures as JSON
