@@ -90,9 +90,10 @@ export class Target {
     await this.#bystander.call('look')
   }
 
-  async bystander(name, pauseMs) {
+  /** Has the good client read the beginning of a region in a loop. */
+  async bystander(name, pauseMs, length) {
     const { address, bytes } = this.region(name)
-    await this.#bystander.call('read', { address, expected: bytes, pauseMs })
+    await this.#bystander.call('read', { address, expected: bytes.subarray(0, length), pauseMs })
   }
 
   mark() {
