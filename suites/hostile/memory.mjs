@@ -58,7 +58,8 @@ export class Watched {
     if (place.fileOffset === undefined) this.#graves.push(place)
     const live = new Set(guardedMappings().map(({ start, end }) => `${start}-${end}`))
     const used = new Set([...this.#places.values()].map(({ start }) => start))
-    this.#graves = this.#graves.filter(({ start }) => used.has(start))
+    const isLive = ({ start }) => [...live].some((range) => range.startsWith(`${start}-`))
+    this.#graves = this.#graves.filter(isLive)
     for (const [start, { end }] of this.#mappings) {
       if (!used.has(start) || !live.has(`${start}-${end}`)) this.#mappings.delete(start)
     }
