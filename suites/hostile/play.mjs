@@ -10,18 +10,18 @@ import * as bodies from './cases/bodies.mjs'
 import * as crowds from './cases/crowds.mjs'
 import * as liars from './cases/liars.mjs'
 import * as messages from './cases/messages.mjs'
-import * as requests from './cases/requests.mjs'
-import * as sessions from './cases/sessions.mjs'
+import * as requestRows from './cases/requests.mjs'
+import * as sessionRows from './cases/sessions.mjs'
 import * as silence from './cases/silence.mjs'
 import * as strangers from './cases/strangers.mjs'
 
-/** A module has `rows`, `cases(target)` and, where it needs one, options of its target. */
+/** A module has `rows`, `cases(target)` and, where its target is not as all others, a `setting` of it or a `start`. */
 const MODULES = [
   // The longest first.
-  sessions,
+  sessionRows,
   { rows: ['B1', 'B2', 'B13'], ...silence },
-  { rows: ['B3', 'B4', 'B5', 'B6', 'B7'], ...requests },
-  { rows: ['B8', 'B12', 'B18'], target: { giant: true }, ...bodies },
+  { rows: ['B3', 'B4', 'B5', 'B6', 'B7'], ...requestRows },
+  { rows: ['B8', 'B12', 'B18'], setting: { giant: true }, ...bodies },
   { rows: ['B9', 'B10', 'B11'], ...messages },
   { rows: ['B14', 'B16'], ...strangers },
   auth,
@@ -45,7 +45,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
   try {
     const waiting = MODULES.filter((module) => module.rows.some(isWanted))
     const run = async (module) => {
-      const target = module.start ? await module.start({ seed, exec }) : await Target.start({ seed, exec, ...module.target })
+      const target = module.start ? await module.start({ seed, exec }) : await Target.start({ seed, exec, ...module.setting })
       for await (const entry of module.cases(target, { seed, exec })) {
         if (isWanted(entry.row)) show(await played(target, entry))
       }
