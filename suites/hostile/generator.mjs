@@ -2,7 +2,7 @@
  * Sessions of hostile requests out of a seed: valid ones, and mutations of them at every border there is. Writes that are granted say
  * what is there already, so that memory is the same whatever is done in which order, and any other byte in it is one too many.
  */
-import { isFatal, Map as Regions } from './model.mjs'
+import { isFatal, Regions } from './model.mjs'
 import { DESCRIBE, FRAME_BYTES, HEADER_BYTES, OK, PING, READ, SEND, WRITE } from './wire.mjs'
 
 const TWO_32 = 2 ** 32

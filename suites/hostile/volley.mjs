@@ -49,7 +49,7 @@ export async function volley({ seed, exec, requests, progress }) {
     progress?.(seen)
   }
   await target.serves()
-  const after = await target.call('settle', { expected: {}, patienceMs: DEADLINE_MS, sockets: before.sockets })
+  const after = await target.call('settle', { expected: {}, patienceMs: DEADLINE_MS, sockets: before.sockets, collect: true })
   const grown = after.resident - before.resident
   if (after.differences.length > 0) throw new Error(after.differences.join('; '))
   if (grown > GROWTH_BYTES) throw new Error(`resident memory grew by ${grown >> 20} MiB`)
