@@ -38,18 +38,18 @@ export class Connection {
   static async open(port, { from = '127.0.0.1', one = false } = {}) {
     // Half open on purpose: the peer's end must not end ours.
     const options = { host: '127.0.0.1', port, localAddress: from, allowHalfOpen: true }
-    let connection
+    const made = {}
     if (one) {
       const callback = (count, buffer) => {
-        connection.#take(Buffer.from(buffer.subarray(0, count)))
-        return !connection.slow
+        made.connection.#take(Buffer.from(buffer.subarray(0, count)))
+        return !made.connection.slow
       }
       options.onread = { buffer: Buffer.alloc(1), callback }
     }
     const socket = connect(options)
     await once(socket, 'connect', { signal: AbortSignal.timeout(DEADLINE_MS) })
-    connection = new Connection(socket)
-    return connection
+    made.connection = new Connection(socket)
+    return made.connection
   }
 
   write(bytes) {

@@ -1,15 +1,15 @@
 /** The program that is lied to: an endpoint that connects to whatever it is told, and looks at its own memory. */
+import { randomBytes } from 'node:crypto'
 import { openSync, rmSync, writeFileSync } from 'node:fs'
 import { TcpEndpoint } from 'memlane'
 import { answerCalls } from '../../bench/support/channel.mjs'
 import { CANARY } from './layout.mjs'
 import { Watched } from './memory.mjs'
-import { randomBytes } from 'node:crypto'
 import { resident, sockets } from './usage.mjs'
 
 /** Canary all over, but for the range in the middle that an operation is for. */
 const LENGTH = 64 << 10
-export const AT = 5000
+const AT = 5000
 
 let endpoint
 let watched
@@ -17,7 +17,7 @@ const peers = new Map()
 const places = new Map()
 
 answerCalls(process, {
-  async start({ path, options }) {
+  async start({ path, options, hugeBytes }) {
     endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0, ...options })
     writeFileSync(path, Buffer.alloc(4096, CANARY))
     watched = new Watched(openSync(path, 'r'), 4096)
@@ -31,6 +31,11 @@ answerCalls(process, {
       places.set(name, { region, view })
     }
     watched.retake()
+    // Not looked at: what is sent from it is never changed.
+    if (hugeBytes > 0) {
+      const region = endpoint.alloc('huge', hugeBytes)
+      places.set('huge', { region, view: new Uint8Array(region.buffer) })
+    }
   },
   async connect({ id, port }) {
     return ended(async () => {
@@ -43,10 +48,11 @@ answerCalls(process, {
     const peer = peers.get(id)
     const started = performance.now()
     const end = await ended(() => {
-      if (op === 'read') return peer.read('kv', { into: place.region, offset: AT, length, remoteOffset: offset, timeoutMs })
-      if (op === 'write') return peer.write('kv', place.region, { offset: AT, length, remoteOffset: offset, timeoutMs })
-      return peer.send(place.region, { offset: AT, length, tag: 3, timeoutMs })
+      if (op === 'read') return peer.read('kv', { into: place.region, intoOffset: AT, length, remoteOffset: offset, timeoutMs })
+      if (op === 'write') return peer.write('kv', place.region, { sourceOffset: AT, length, remoteOffset: offset, timeoutMs })
+      return peer.send(place.region, { sourceOffset: AT, length, tag: 3, timeoutMs })
     })
+    if (region === 'huge') return { ...end, bytes: Buffer.alloc(0), ms: performance.now() - started }
     // From here on nobody may touch it.
     const bytes = Buffer.from(place.view.subarray(AT, AT + length))
     place.view.fill(0xa5, AT, AT + length)

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { DESCRIBE, HEADER_BYTES, OK, parseHeader, pattern, preface, PREFACE_BYTES, READ, SEND, statusFrame, WRITE } from './wire.mjs'
 
-export const KV = { addr: 0x10000000, length: 8 << 20 }
+export const KV = { addr: 0x10000000, length: 64 << 20 }
+const READABLE_BYTES = 1 << 20
 const INSTANCE = Buffer.alloc(16, 7)
-export const CONTENT = pattern('kv', KV.length)
+export const CONTENT = pattern('kv', READABLE_BYTES)
 
 export const honest = ({ op, addr, size, sequence, socket }) => {
   socket.write(statusFrame(sequence, OK))

@@ -27,6 +27,8 @@ export class Watched {
   #mappings = new Map()
   #scratch = Buffer.alloc(0)
   #places = new Map()
+  /** Where closed regions lay: their bytes stay as they are until the last view of them is collected, and are zero then. */
+  #graves = []
   #file
   #fileExpected
 
@@ -44,14 +46,20 @@ export class Watched {
     }
     const place = this.#find(view)
     this.#places.set(name, place)
+    const overlaps = ({ start, at, length }) => start === place.start && at < place.at + place.length && place.at < at + length
+    this.#graves = this.#graves.filter((grave) => !overlaps(grave))
     this.retake()
     return place
   }
 
   remove(name) {
+    const place = this.#places.get(name)
     this.#places.delete(name)
+    if (place.fileOffset === undefined) this.#graves.push(place)
     const live = new Set(guardedMappings().map(({ start, end }) => `${start}-${end}`))
     const used = new Set([...this.#places.values()].map(({ start }) => start))
+    const isLive = ({ start }) => [...live].some((range) => range.startsWith(`${start}-`))
+    this.#graves = this.#graves.filter(isLive)
     for (const [start, { end }] of this.#mappings) {
       if (!used.has(start) || !live.has(`${start}-${end}`)) this.#mappings.delete(start)
     }
@@ -83,6 +91,7 @@ export class Watched {
     const found = []
     for (const [start, mapping] of this.#mappings) {
       const is = this.#look(mapping)
+      this.#fill(start, is, mapping.expected)
       if (is.compare(mapping.expected) !== 0) found.push(this.#tell(is, mapping.expected, (place) => place.start === start && place.at))
     }
     const is = this.#lookAtFile()
@@ -101,6 +110,13 @@ export class Watched {
 
   close() {
     closeSync(this.#mem)
+  }
+
+  /** Expects zeros where a region lay that is gone by now. */
+  #fill(start, is, expected) {
+    const isGone = (grave) => grave.start === start && isZero(is.subarray(grave.at, grave.at + grave.length))
+    for (const { at, length } of this.#graves.filter(isGone)) expected.fill(0, at, at + length)
+    this.#graves = this.#graves.filter((grave) => !isGone(grave))
   }
 
   #expected(name) {
@@ -165,4 +181,8 @@ export class Watched {
     }
     return `${count} bytes changed, the first is ${where}: ${is.toString('hex', first, first + 16)}, not ${expected.toString('hex', first, first + 16)}`
   }
+}
+
+function isZero(bytes) {
+  return bytes.equals(Buffer.alloc(bytes.length))
 }

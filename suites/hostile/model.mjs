@@ -6,7 +6,7 @@ import {
 const NOTHING = Buffer.alloc(0)
 
 /** The regions of a target in the order of their addresses, to be asked about one. */
-export class Map {
+export class Regions {
   constructor(regions) {
     this.sorted = [...regions].sort((one, other) => one.address - other.address)
   }
@@ -51,7 +51,7 @@ export function isFatal({ op, size }, status, { drainBytes }) {
  * left undefined. `legacy` has answers without frames, and any refusal ends it.
  */
 export function outcome(stream, regions, limits, { legacy = false } = {}) {
-  const map = new Map(regions)
+  const map = new Regions(regions)
   const result = { answers: [], sends: [], applied: [], undefinedRanges: [], refused: [], closes: false }
   const contents = (region) => (region.now ??= Buffer.from(region.bytes))
   let at = 0

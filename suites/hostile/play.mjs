@@ -2,24 +2,31 @@
 import { writeFileSync } from 'node:fs'
 import { HEAD, rowLine } from './report.mjs'
 import { stopAll, Target } from './rig.mjs'
+import { volley } from './volley.mjs'
+import { STATUS_NAMES } from './wire.mjs'
+import { liveLine } from '../../bench/support/live.mjs'
 import * as auth from './cases/auth.mjs'
 import * as bodies from './cases/bodies.mjs'
+import * as crowds from './cases/crowds.mjs'
+import * as liars from './cases/liars.mjs'
 import * as messages from './cases/messages.mjs'
-import * as requests from './cases/requests.mjs'
-import * as sessions from './cases/sessions.mjs'
+import * as requestRows from './cases/requests.mjs'
+import * as sessionRows from './cases/sessions.mjs'
 import * as silence from './cases/silence.mjs'
 import * as strangers from './cases/strangers.mjs'
 
-/** A module has `rows`, `cases(target)` and, where it needs one, options of its target. */
+/** A module has `rows`, `cases(target)` and, where its target is not as all others, a `setting` of it or a `start`. */
 const MODULES = [
   // The longest first.
-  sessions,
+  sessionRows,
   { rows: ['B1', 'B2', 'B13'], ...silence },
-  { rows: ['B3', 'B4', 'B5', 'B6', 'B7'], ...requests },
-  { rows: ['B8', 'B12', 'B18'], target: { giant: true }, ...bodies },
+  { rows: ['B3', 'B4', 'B5', 'B6', 'B7'], ...requestRows },
+  { rows: ['B8', 'B12', 'B18'], setting: { giant: true }, ...bodies },
   { rows: ['B9', 'B10', 'B11'], ...messages },
   { rows: ['B14', 'B16'], ...strangers },
   auth,
+  liars,
+  crowds,
 ]
 
 /** Parts that run side by side. */
@@ -38,7 +45,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
   try {
     const waiting = MODULES.filter((module) => module.rows.some(isWanted))
     const run = async (module) => {
-      const target = module.start ? await module.start({ seed, exec }) : await Target.start({ seed, exec, ...module.target })
+      const target = module.start ? await module.start({ seed, exec }) : await Target.start({ seed, exec, ...module.setting })
       for await (const entry of module.cases(target, { seed, exec })) {
         if (isWanted(entry.row)) show(await played(target, entry))
       }
@@ -50,6 +57,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
     }
     await Promise.all(Array.from({ length: AT_ONCE }, side))
     for (const module of waiting) await run(module)
+    if (wanted > 0 && isWanted('P1')) show(await generated({ seed, exec, requests: wanted }))
   } finally {
     stopAll()
   }
@@ -57,6 +65,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
   const checks = rows.reduce((sum, row) => sum + row.cases, 0)
   const report = { seed, seconds: (performance.now() - started) / 1000, cases: checks, failed: failed.length, rows }
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`)
+  for (const { note } of rows) if (note !== undefined) console.log(`\n${note}`)
   for (const { row, name, failure } of failed) console.log(`\nFAILED ${row} ${name}: ${failure}`)
   const seconds = report.seconds.toFixed(1)
   if (failed.length === 0) console.log(`\npassed: ${rows.length} lines, ${checks} cases, in ${seconds} s`)
@@ -85,4 +94,23 @@ async function played(target, { row, name, sent, sub, ...single }) {
   }
   line.came = [...came].slice(0, 4).join(' | ')
   return line
+}
+
+/** One line for the generator. */
+async function generated({ seed, exec, requests }) {
+  const row = { row: 'P1', name: `${requests.toLocaleString('en-US')} hostile requests out of the generator`, sent: 'mutations of valid sessions', cases: 1, came: '', ms: 0, grown: 0, reads: 0, slowest: 0, counters: {} }
+  const live = liveLine()
+  try {
+    const progress = ({ hostile, looks }) => live.show(`${hostile.toLocaleString('en-US')} hostile requests, ${looks} looks at all memory`)
+    const seen = await volley({ seed, exec, requests, progress })
+    const { hostile, counted, looks, sessions, ms, grown, slowest, refused } = seen
+    const counters = Object.fromEntries(Object.entries(refused).map(([status, count]) => [STATUS_NAMES[status], count]))
+    Object.assign(row, { ms, grown, slowest, counters, seen, cases: looks })
+    row.came = `${hostile} refused, 0 bytes outside`
+    row.note = `${hostile.toLocaleString('en-US')} hostile requests in ${sessions.toLocaleString('en-US')} sessions, ${counted.toLocaleString('en-US')} refusals counted by the target, ${looks} looks at all memory, 0 bytes outside regions`
+  } catch (error) {
+    row.failure = error.message
+  }
+  live.clear()
+  return row
 }

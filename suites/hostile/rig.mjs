@@ -43,6 +43,9 @@ export function program(name, exec = []) {
   return { call, child, stop: () => child.kill('SIGKILL') }
 }
 
+/** A path that nobody else has, in a folder that goes with this suite. */
+export const temporary = (name) => join(folder, name)
+
 export function stopAll() {
   for (const child of children) child.kill('SIGKILL')
   rmSync(folder, { recursive: true, force: true })
@@ -87,12 +90,22 @@ export class Target {
     await this.#bystander.call('look')
   }
 
-  async bystander(name, pauseMs) {
+  /** Has the good client read the beginning of a region in a loop. */
+  async bystander(name, pauseMs, length) {
     const { address, bytes } = this.region(name)
-    await this.#bystander.call('read', { address, expected: bytes, pauseMs })
+    await this.#bystander.call('read', { address, expected: bytes.subarray(0, length), pauseMs })
   }
 
-  /** Milliseconds of each read of the good client since the last call. */
+  mark() {
+    return this.#bystander.call('mark')
+  }
+
+  /** Bytes of its regions, which are resident. */
+  get regionBytes() {
+    return this.regions.reduce((sum, { length }) => sum + length, 0)
+  }
+
+  /** Milliseconds of each read of the good client since the last mark. */
   latencies() {
     return this.#bystander.call('look')
   }

@@ -1,11 +1,13 @@
 /** `npm run test:hostile`: every bad input of the threat model, from raw sockets, against a real process. */
 import { randomInt } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { commandLine } from '../../bench/support/command-line.mjs'
 
 const HELP = `npm run test:hostile -- [options]
 
-  --only ROWS      these rows alone, as B4,B8
+  --only ROWS      these rows alone, as B4,B8; P1 is the generator
   --requests N     then so many hostile requests out of the generator, 0 for none (200000)
+  --flood          in place of all that: what 10,000 connections from one source cost another client's reads (45 s)
   --seed N         of contents and of the generator (a fresh one, which is printed)
   --json FILE      the rows and figures as JSON
   --exec CMD       runs the processes that have memlane in them under this command (a sanitizer, valgrind)
@@ -19,6 +21,7 @@ client took meanwhile, and by how much the target's resident memory was higher a
 const options = commandLine('test:hostile', {
   only: { type: 'string' },
   requests: { type: 'string', default: '200000' },
+  flood: { type: 'boolean', default: false },
   seed: { type: 'string' },
   json: { type: 'string' },
   exec: { type: 'string', default: '' },
@@ -42,6 +45,13 @@ async function begin() {
   const requests = whole('requests', options.requests)
   const only = options.only?.toUpperCase().split(',').filter(Boolean)
   const exec = options.exec.split(' ').filter(Boolean)
+  if (options.flood) {
+    const { flood, floodLines } = await import('./flood.mjs')
+    const figures = await flood({ seed, exec })
+    console.log(floodLines(figures).join('\n'))
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ seed, figures }, null, 2)}\n`)
+    return
+  }
   const { play } = await import('./play.mjs')
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
   process.exitCode = await play({ seed, requests, only, exec, json: options.json })

@@ -46,7 +46,7 @@ answerCalls(process, {
    * How they are behind it: once its connections are gone and the counters have moved as they have to, at the latest when
    * patience is over.
    */
-  async settle({ expected, patienceMs, sockets: before, applied = [], undefinedRanges = [] }) {
+  async settle({ expected, patienceMs, sockets: before, applied = [], undefinedRanges = [], collect = false }) {
     for (const { region, offset, bytes } of applied) watched.expect(region, offset, Buffer.from(bytes))
     for (const { region, offset, length } of undefinedRanges) watched.allow(region, offset, length)
     const deadline = performance.now() + patienceMs
@@ -56,6 +56,7 @@ answerCalls(process, {
     }
     while (!settled() && performance.now() < deadline) await sleep(2)
     const grown = highest()
+    if (collect) globalThis.gc()
     const stats = endpoint.stats()
     return {
       counters: countersOf(stats),

@@ -134,7 +134,8 @@ function* rights(target) {
   const sub = denied.flatMap(([name, op]) => {
     const { address, length } = target.region(name)
     const request = OPCODES[op]
-    return [0, 1, length].filter((size) => size <= 1 << 20).flatMap((size) => [
+    const lengths = [0, 1, ...(length <= 1 << 20 ? [length] : [])]
+    return lengths.flatMap((size) => [
       { name: `${op} ${size} of "${name}"`, counters: rejected(ACCESS_DENIED), attack: probe(request(address, size), ACCESS_DENIED) },
       ...(size === 0 ? [] : [{ name: `legacy ${op} ${size} of "${name}"`, counters: rejected(ACCESS_DENIED), attack: refused(target, request(address, size)) }]),
     ])

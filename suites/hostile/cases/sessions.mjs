@@ -8,7 +8,7 @@ import { BAD_REQUEST, FRAME_BYTES, HEADER_BYTES, NO_RECEIVE, PREFACE_BYTES, pref
 const UNEXPECTED_MS = 50
 
 export const rows = ['B21']
-export const target = { options: { unexpectedTimeoutMs: UNEXPECTED_MS } }
+export const setting = { options: { unexpectedTimeoutMs: UNEXPECTED_MS } }
 
 export function* cases(target) {
   for (const kind of ['page', 'big odd', 'file odd']) {
@@ -53,7 +53,7 @@ function expectation(target, wire, stream) {
   }
   if (stream.length < PREFACE_BYTES) return { greeting: 0, ...nothing }
   const [lowest, highest, flags] = [stream[8], stream[9], stream[10]]
-  if (lowest < 1 || lowest > 1 || highest < 1) return { greeting: 0, ...nothing, protocolErrors: 1 }
+  if (lowest !== 1 || highest < 1) return { greeting: 0, ...nothing, protocolErrors: 1 }
   if ((flags & 1) === 1) return { greeting: PREFACE_BYTES, ...nothing, authFailures: 1 }
   return { greeting: PREFACE_BYTES, ...outcome(stream.subarray(PREFACE_BYTES), regions, target.limits) }
 }
@@ -141,10 +141,10 @@ function isBody(heard, { body, region, offset }, { applied, undefinedRanges }) {
   if (heard.equals(body)) return true
   if (body.length <= COPIED_BYTES || heard.length !== body.length) return false
   const masked = Buffer.from(heard)
-  for (const write of [...applied, ...undefinedRanges]) {
-    if (write.region !== region) continue
-    const from = Math.max(0, write.offset - offset)
-    const to = Math.min(body.length, write.offset - offset + (write.length ?? write.bytes.length))
+  for (const stored of [...applied, ...undefinedRanges]) {
+    if (stored.region !== region) continue
+    const from = Math.max(0, stored.offset - offset)
+    const to = Math.min(body.length, stored.offset - offset + (stored.length ?? stored.bytes.length))
     if (from < to) body.copy(masked, from, from, to)
   }
   return masked.equals(body)

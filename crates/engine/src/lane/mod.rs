@@ -399,6 +399,9 @@ impl<T: Transport> Future for Lane<T> {
             }
             Err(End::Failed(error)) => {
                 lane.part(Some(&error));
+                // Nobody is woken before the mailbox is closed: what they ask for next would end here too, by an error that
+                // is not its own.
+                let _telling = Telling::begin();
                 lane.fail_all(&error);
                 Poll::Ready(())
             }

@@ -72,3 +72,39 @@ async fn an_end_that_is_no_answer_wakes_whoever_waits_at_once() {
     }
     assert_eq!(sleeper.0.lock().1, [1, 2]);
 }
+
+/// At each wake-up asks the lane for something, and notes whether it took it.
+struct Asking(Arc<crate::mailbox::Mailbox<Command>>, Mutex<Vec<bool>>);
+
+impl CompletionSink for Asking {
+    fn complete(&self, completion: Completion) -> bool {
+        assert!(completion.result.is_err());
+        true
+    }
+
+    fn wake(&self) {
+        self.1.lock().push(self.0.push(Command::Work).is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_woken_by_the_failure_of_a_lane_finds_it_closed() {
+    let (wired, far) = by_hand(1, Behaviour::default());
+    let asking = Arc::new(Asking(Arc::clone(&wired.commands), Mutex::default()));
+    let issuer = Issuer::local(Arc::clone(&asking) as _);
+    for id in 0..3 {
+        let operation = Operation {
+            ticket: Ticket::new(Arc::clone(&issuer), id, "ping"),
+            request: Request::Ping,
+            timeout: None,
+        };
+        assert!(wired.commands.push(Command::Submit(operation)).is_ok());
+    }
+    far[0].greet().await;
+    far[0].hear(3 * Header::LEN).await;
+    // Of a request that was never made.
+    far[0].say(&StatusFrame::new(77, Status::Ok).encode()).await;
+    wired.lane.await.unwrap();
+    let taken = std::mem::take(&mut *asking.1.lock());
+    assert!(!taken.is_empty() && taken.iter().all(|&taken| !taken), "{taken:?}");
+}
