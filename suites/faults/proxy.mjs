@@ -189,7 +189,13 @@ class Road {
     this.#black = false
     this.up.stop()
     this.down.stop()
-    for (const socket of [this.#client, this.#upstream]) if (!socket.destroyed) socket.resetAndDestroy()
+    for (const socket of [this.#client, this.#upstream]) {
+      if (socket.destroyed) continue
+      // A socket that has said its end cannot be reset any more.
+      if (!socket.writableEnded) socket.resetAndDestroy()
+      // A reset alone waits until everything is written, which a receiver that does not read can put off for ever.
+      socket.destroy()
+    }
   }
 }
 
