@@ -10,6 +10,7 @@ mod backoff;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+pub mod collection;
 pub mod config;
 pub mod context;
 pub mod endpoint;
@@ -36,6 +37,7 @@ mod shared;
 #[doc(hidden)]
 pub mod simulation;
 mod stats;
+mod sync;
 mod target;
 mod weak;
 
