@@ -23,6 +23,8 @@ mod lane;
 mod link;
 pub mod log;
 mod mailbox;
+#[cfg(all(test, memlane_loom))]
+mod models;
 mod network;
 mod notify;
 pub mod op;
