@@ -18,10 +18,10 @@ use crate::{
     session::Session,
     shared::Shared,
     stats::{Counted, Stats, endpoint_report},
+    sync::Mutex,
     target::{Admission, Target},
 };
 use memlane_wire::Mode;
-use parking_lot::Mutex;
 use std::{
     io,
     net::{IpAddr, SocketAddr},

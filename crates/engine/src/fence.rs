@@ -6,10 +6,10 @@
 use crate::{
     peer::Peer,
     region::{Region, Registry},
+    sync::Mutex,
     target::Target,
     weak::WeakList,
 };
-use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tracing::warn;
 
@@ -21,7 +21,7 @@ pub(crate) struct Holders {
 }
 
 /// Every endpoint of the process.
-static ALL: Mutex<WeakList<Holders>> = Mutex::new(WeakList::new());
+static ALL: parking_lot::Mutex<WeakList<Holders>> = parking_lot::Mutex::new(WeakList::new());
 
 impl Holders {
     pub(crate) fn new(target: Arc<Target>) -> Arc<Self> {

@@ -10,6 +10,7 @@ mod backoff;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+pub mod collection;
 pub mod config;
 pub mod context;
 pub mod endpoint;
@@ -22,6 +23,8 @@ mod lane;
 mod link;
 pub mod log;
 mod mailbox;
+#[cfg(all(test, memlane_loom))]
+mod models;
 mod network;
 mod notify;
 pub mod op;
@@ -36,6 +39,7 @@ mod shared;
 #[doc(hidden)]
 pub mod simulation;
 mod stats;
+mod sync;
 mod target;
 pub mod tls;
 mod weak;

@@ -1,6 +1,6 @@
 //! The way into a task from other threads: a queue, and a waker only while the task sleeps.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::task::{Context, Waker};
 
 /// Items for one task. The waker lies beside the queue under one lock, so there is no moment in which an item is queued

@@ -13,9 +13,9 @@ use crate::{
     region::{Region, Registry, span::Span},
     roster::Roster,
     stats::EndpointStats,
+    sync::{Mutex, Notify},
 };
 use memlane_wire::{Preface, Status};
-use parking_lot::Mutex;
 use slab::Slab;
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 /// The serving side of an endpoint.
 #[derive(Debug)]

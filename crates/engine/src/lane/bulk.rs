@@ -5,9 +5,9 @@ use crate::{
     error::Error,
     op::{Operation, PartHolders, Parts, Request, Waiter},
     region::span::Span,
+    sync::Mutex,
 };
 use memlane_wire::Opcode;
-use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     sync::{Arc, Weak},

@@ -1,8 +1,7 @@
 //! The lanes of one link, as far as one of them has something to tell the others.
 
 use super::Command;
-use crate::{mailbox::Mailbox, op::PartHolders};
-use parking_lot::Mutex;
+use crate::{mailbox::Mailbox, op::PartHolders, sync::Mutex};
 use std::sync::{Arc, Weak};
 
 /// Every lane that may hold parts of the same operation.

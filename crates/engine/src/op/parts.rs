@@ -1,13 +1,12 @@
 //! Operations that went out in several pieces, and who waits for one.
 
 use super::{Done, OperationKey, Remote, Ticket};
-use crate::error::Error;
-use memlane_wire::Opcode;
-use parking_lot::Mutex;
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use crate::{
+    error::Error,
+    sync::{AtomicBool, AtomicU32, Mutex, Ordering},
 };
+use memlane_wire::Opcode;
+use std::sync::{Arc, Weak};
 
 /// Who waits for a piece: a whole operation, or an operation of several parts.
 #[derive(Debug)]

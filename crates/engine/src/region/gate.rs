@@ -1,7 +1,6 @@
 //! The fence: counts who is inside a region, lets nobody in once it is closed, and tells when the last one left.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Notify;
+use crate::sync::{AtomicUsize, Notify, Ordering};
 
 /// One bit says closed, the others count leases, so that "is it open" and "count me" are one atomic step: there is no
 /// moment in which a lease could slip in behind a close. It lies in the memory that it guards, beside the reference

@@ -4,9 +4,9 @@ use super::{Region, Rights, Tensor, address, file::MappedFile, memory::Memory, s
 use crate::{
     error::{Error, ErrorKind},
     stats::{Ledger, RegionStats},
+    sync::RwLock,
 };
 use memlane_wire::Status;
-use parking_lot::RwLock;
 use std::{
     collections::BTreeMap,
     io,
@@ -86,7 +86,7 @@ impl Registry {
         })
     }
 
-    fn register(
+    pub(crate) fn register(
         &self,
         name: &str,
         rights: Rights,
