@@ -14,12 +14,14 @@ static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes to the system's allocator with what it was called with; counting touches no memory of it.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the contract is that of the trait.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps the contract of `alloc`, which is that of the system's.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the contract is that of the trait.
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: `block` came from `alloc` above with this layout, hence from the system's.

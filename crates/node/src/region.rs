@@ -22,6 +22,7 @@ use std::{ffi::c_void, ptr, sync::Arc};
 /// An `ArrayBuffer` over the memory. Detached, transferred or collected, it costs its owner a view and nobody a pointer:
 /// the memory goes when the last reference does, and this view holds just one.
 pub(crate) fn external<'env>(env: &'env Env, memory: &Arc<Memory>) -> Result<Unknown<'env>> {
+    // SAFETY: nobody calls it but Node, once, with the `hint` that it was given below.
     unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
         // SAFETY: `hint` is the `Arc` that was leaked below for this one call.
         drop(unsafe { Arc::from_raw(hint.cast_const().cast::<Memory>()) });

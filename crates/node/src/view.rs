@@ -66,6 +66,7 @@ impl TypeName for View {
 impl ValidateNapiValue for View {}
 
 impl FromNapiValue for View {
+    // SAFETY: the contract is that of the trait: napi calls it with a value of this environment.
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: env and value come from Node with this call.
         let (bytes, len) = unsafe { typed_array(env, value, sys::TypedarrayType::uint8_array)? };
@@ -98,6 +99,7 @@ impl TypeName for Numbers {
 impl ValidateNapiValue for Numbers {}
 
 impl FromNapiValue for Numbers {
+    // SAFETY: the contract is that of the trait: napi calls it with a value of this environment.
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: env and value come from Node with this call.
         let (bytes, len) = unsafe { typed_array(env, value, sys::TypedarrayType::float64_array)? };
