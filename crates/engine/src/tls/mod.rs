@@ -1,4 +1,4 @@
-//! Certificates: what an endpoint shows, and whom it believes. The bytes are [`crate::io`]'s matter.
+//! Certificates: what an endpoint shows, and whom it believes. The bytes of a connection are the matter of `io`.
 
 #[cfg(feature = "tls")]
 mod configs;

@@ -70,6 +70,8 @@ struct State {
     ended: bool,
     /// Whether we did.
     said_end: bool,
+    /// Whether the stream ends behind what is in `out`, and whether it has.
+    is_ending: bool,
     is_shut: bool,
 }
 
@@ -109,6 +111,7 @@ impl<T: Transport> TlsTransport<T> {
             left: 0,
             ended: false,
             said_end: false,
+            is_ending: false,
             is_shut: false,
         };
         Self {
@@ -158,11 +161,9 @@ impl<T: Transport> Transport for TlsTransport<T> {
     fn shutdown_write(&self) {
         let mut state = self.state.lock();
         state.say_end();
+        state.is_ending = true;
         // What the socket does not take at once follows when it is polled again.
         let _ = state.flush(&self.io, &mut Context::from_waker(Waker::noop()));
-        if state.out.is_empty() && !std::mem::replace(&mut state.is_shut, true) {
-            self.io.shutdown_write();
-        }
     }
 }
 
@@ -170,7 +171,7 @@ impl<T: Transport> Drop for TlsTransport<T> {
     /// A peer that is not told would take the end for a cut. What is half sent is one.
     fn drop(&mut self) {
         let state = self.state.get_mut();
-        if state.out.is_empty() && !state.is_shut {
+        if state.records.is_empty() && !state.is_shut {
             state.say_end();
             let _ = state.flush(&self.io, &mut Context::from_waker(Waker::noop()));
         }
@@ -389,7 +390,7 @@ impl State {
         if self.out.capacity() > 0 {
             give_sent(std::mem::take(&mut self.out));
         }
-        if self.said_end && !std::mem::replace(&mut self.is_shut, true) {
+        if self.is_ending && !std::mem::replace(&mut self.is_shut, true) {
             io.shutdown_write();
         }
         Poll::Ready(Ok(()))
