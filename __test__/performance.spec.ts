@@ -119,8 +119,10 @@ test('who is better by the median or by the rounds alone is listed too, and whic
     contender('node-net', { p50_us: [99, 200, 79] }),
   ])
   const { read } = documented(t, wanted)
-  const medians = '| [`read-64B`](#read-64b) | p50 µs | 90.0 | raw 81.0 (0.990 ×, by its median alone, ranges overlap); node:net 99.0 (1.01 ×, by its rounds alone, ranges overlap) |'
-  t.deepEqual(part(read(PAGE), 'better').at(-1)?.split(/ \| |; /).sort(), medians.split(/ \| |; /).sort())
+  t.is(
+    part(read(PAGE), 'better').at(-1),
+    '| [`read-64B`](#read-64b) | p50 µs | 90.0 | node:net 99.0 (1.01 ×, by its rounds alone, ranges overlap); raw 81.0 (0.990 ×, by its median alone, ranges overlap) |'
+  )
 })
 
 test('figures in a sentence of another page are those of the run', (t) => {

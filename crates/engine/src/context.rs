@@ -5,7 +5,7 @@ use crate::{
     config::Limits,
     error::Error,
     link::Link,
-    network::{Destination, Network, Tcp},
+    network::{Destination, Tcp},
     shared::{Shared, threads},
     stats::context_report,
     tls::{Credentials, TlsError},
@@ -63,7 +63,11 @@ impl Context {
     /// # Errors
     /// As for [`Context::on`].
     #[cfg(any(test, feature = "simulation"))]
-    pub(crate) fn over(network: Arc<dyn Network>, runtime: Handle, limits: Limits) -> Result<Self, Error> {
+    pub(crate) fn over(
+        network: Arc<dyn crate::network::Network>,
+        runtime: Handle,
+        limits: Limits,
+    ) -> Result<Self, Error> {
         let shared = Shared::new(vec![runtime], limits, Security::default(), network)?;
         Ok(Self::with(shared))
     }
