@@ -89,7 +89,11 @@ impl<T: Transport> Session<T> {
                 self.greet();
             }
             // Which of the two it was is nobody's business who cannot prove anything.
-            None => self.turn_away("the peer knows no token of ours"),
+            None => {
+                // So that it is not taken for a connection that was lost.
+                self.tx.push(&AuthFrame::REFUSAL.encode());
+                self.turn_away("the peer knows no token of ours");
+            }
         }
         true
     }
