@@ -104,6 +104,7 @@ const UNTOUCHED: Scene = {
 
 const LIVE: Record<string, Scene> = {
   'auth-refused': {},
+  'auth-rejected': { options: { tokens: { primary: 'open sesame' } } },
   'legacy-read': {},
   'legacy-refused': {},
   'legacy-send': receiving(0, 0, 8, { data: 'hello', messageBytes: 5 }),
@@ -141,7 +142,7 @@ const LIVE: Record<string, Scene> = {
 
 /** Vectors that no connection to a live target can show, with the reason. */
 const ELSEWHERE: Record<string, string> = {
-  auth: 'no endpoint accepts a proof yet',
+  auth: 'its proofs are of nonces that a live target does not repeat; token.spec.ts has the handshake',
   'native-sequence-wrap': 'it takes 2^32 requests',
   'native-unknown-status': 'it is for the initiator, below',
 }

@@ -117,10 +117,10 @@ function main({ update, help }) {
   const faults = []
   const found = {}
   for (const path of sources()) {
-    for (const { line, kind, isExplained } of unsafeIn(readFileSync(join(root, path), 'utf8'))) {
+    for (const { line, kind, isExplained: says } of unsafeIn(readFileSync(join(root, path), 'utf8'))) {
       found[path] ??= {}
       found[path][kind] = (found[path][kind] ?? 0) + 1
-      if (!isExplained) faults.push(`${path}:${line}: an unsafe ${kind} without SAFETY: the check that it rests on`)
+      if (!says) faults.push(`${path}:${line}: an unsafe ${kind} without SAFETY: the check that it rests on`)
     }
   }
   if (update && faults.length === 0) {

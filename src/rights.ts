@@ -53,11 +53,11 @@ function alike(names: string[], access: Access): Allowance[] {
 
 function byToken(rights: object, access: Access | undefined): Allowance[] {
   if (access !== undefined) throw valueError('access and an object of rights by token: one of them is enough')
-  return Object.entries(rights).map(([token, access]) => {
-    if (access === 'none' || !ACCESS.includes(access as Access)) {
-      throw valueError(`allow: a right must be one of read, write, readwrite; got ${shown(access)}. Leave out who has none`)
+  return Object.entries(rights).map(([token, right]) => {
+    if (right === 'none' || !ACCESS.includes(right as Access)) {
+      throw valueError(`allow: a right must be one of read, write, readwrite; got ${shown(right)}. Leave out who has none`)
     }
-    return { token, access: access as Access }
+    return { token, access: right as Access }
   })
 }
 

@@ -95,7 +95,7 @@ impl DescribeLength {
 
 /// The 32 bytes that follow a preface with [`Preface::FLAG_AUTH`](crate::Preface::FLAG_AUTH).
 ///
-/// They are parsed here and accepted nowhere yet. Equality is not constant in
+/// They are parsed here and checked elsewhere. Equality is not constant in
 /// time, so it must not be what a check of the proof rests on.
 /// Protocol: "Authentication".
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -104,6 +104,15 @@ pub struct AuthFrame(pub [u8; 32]);
 impl AuthFrame {
     /// Bytes of an authentication frame: 32.
     pub const LEN: usize = 32;
+
+    /// What a target answers to a proof that does not hold, before it closes:
+    /// nobody's proof, so that whoever does not know it fails as well.
+    pub const REFUSAL: Self = Self([0; Self::LEN]);
+
+    /// Whether the target says that it refuses. Nothing about it is secret.
+    pub fn is_refusal(&self) -> bool {
+        *self == Self::REFUSAL
+    }
 
     /// The frame's bytes.
     pub const fn encode(&self) -> [u8; Self::LEN] {

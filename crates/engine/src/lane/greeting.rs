@@ -69,6 +69,9 @@ impl<T: Transport> Lane<T> {
         };
         let accepted = self.security.tokens.dialled_accepts(Role::Target, prefaces, proof);
         self.rx.consume(AuthFrame::LEN);
+        if proof.is_refusal() {
+            return Err(unauthenticated("the peer refused the token"));
+        }
         if !accepted {
             return Err(unauthenticated("what answers there does not know the token"));
         }

@@ -151,7 +151,7 @@ impl<T: Transport> Lane<T> {
         if let Some(why) = Distrust::of(error) {
             return Error::new(ErrorKind::Tls).detail(why);
         }
-        if self.incoming.is_greeting() {
+        if matches!(self.incoming, Incoming::Preface) {
             return Error::io(ErrorKind::Connect, error);
         }
         if let Some(attendance) = &mut self.attendance {
@@ -168,8 +168,8 @@ impl<T: Transport> Lane<T> {
                 .detail("the peer hung up in the handshake: it speaks no native wire, or has as many connections as its maxConnections or maxConnectionsPerSource allow");
         }
         if matches!(self.incoming, Incoming::Proof(_)) {
-            return Error::new(ErrorKind::Auth)
-                .detail("the peer refused the token, or went away before it said anything of it");
+            // Who refuses says so: this one has gone, and may be back by the next dial.
+            return Error::new(ErrorKind::PeerClosed).detail("the peer went away before it said anything of the token");
         }
         self.send_error
             .take()

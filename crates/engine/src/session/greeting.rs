@@ -104,12 +104,18 @@ impl<T: Transport> Session<T> {
                 self.phase = Phase::Header;
                 self.greet();
             }
-            // Which it was is told on this side alone: it is nobody's business who cannot prove anything.
-            None if self.target.security.tokens.knows(hint) => {
-                self.turn_away("the peer's proof does not hold: it has another secret for the token of that name");
+            None => {
+                // So that it is not taken for a connection that was lost.
+                self.tx.push(&AuthFrame::REFUSAL.encode());
+                // Which it was is told on this side alone: it is nobody's business who cannot prove anything.
+                self.turn_away(if self.target.security.tokens.knows(hint) {
+                    "the peer's proof does not hold: it has another secret for the token of that name"
+                } else if hint == 0 {
+                    "the peer's token has no name, and no token here is without one"
+                } else {
+                    "no token here has the name that the peer's preface hints at"
+                });
             }
-            None if hint == 0 => self.turn_away("the peer's token has no name, and no token here is without one"),
-            None => self.turn_away("no token here has the name that the peer's preface hints at"),
         }
         true
     }

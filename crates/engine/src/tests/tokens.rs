@@ -1,11 +1,12 @@
 //! Who gets in with which token, over a pipe; and what those hear who do not.
 
-use super::wired::*;
+use super::{support::Started, wired::*};
 use crate::{
     auth::{Prefaces, Role, Security, Tokens},
     error::{Error, ErrorKind},
     io::pipe::{Behaviour, pipe},
-    op::{Done, Request},
+    lane::Command,
+    op::{Done, Operation, OperationKey, Request, channel},
     region::{memory::Memory, span::Span},
     session::Session,
     stats::Counted,
@@ -90,6 +91,103 @@ async fn whoever_has_a_token_sends_nothing_to_a_peer_on_the_legacy_wire() {
         assert_eq!(ended.unwrap_err().kind(), ErrorKind::Auth);
         assert_eq!(failures, 0);
     }
+}
+
+/// A read that a lane with these tokens dials for, and the far ends of what it dials in turn.
+fn dialling(tokens: List<'_>, count: usize) -> (Started, Vec<Far>) {
+    let (near, far): (Vec<_>, Vec<_>) = (0..count)
+        .map(|_| pipe(Behaviour::default(), Behaviour::default()))
+        .map(|(near, far)| (near, Far(far)))
+        .unzip();
+    let (commands, _lane) = secured_lane(&Arc::default(), near, Mode::Native, security(tokens));
+    let (ticket, sink, ended) = channel::ticket("read");
+    let into = Span::whole(Memory::private(64).unwrap());
+    let read = Operation {
+        ticket,
+        request: Request::Read { addr: 7, into },
+        timeout: Some(Duration::from_secs(10)),
+    };
+    commands.push(Command::Submit(read)).unwrap();
+    let key = OperationKey::new(sink, 0);
+    (Started { ended, key }, far)
+}
+
+/// The initiator's preface and proof, answered by a preface alone.
+async fn hear_proof(far: &Far, theirs: &Tokens) -> (Prefaces, AuthFrame) {
+    let initiator = far.hear(Preface::LEN).await.try_into().unwrap();
+    let target = first(theirs);
+    far.say(&target).await;
+    let proof = AuthFrame::take(&far.hear(AuthFrame::LEN).await).unwrap();
+    (Prefaces { initiator, target }, proof)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_away_between_preface_and_proof_is_dialled_again() {
+    let ours: List<'_> = &[("", "t")];
+    let tokens = security(ours).tokens.clone();
+    let (read, far) = dialling(ours, 2);
+    let mut far = far.into_iter();
+    let lost = far.next().unwrap();
+    hear_proof(&lost, &tokens).await;
+    drop(lost);
+    let back = far.next().unwrap();
+    let (prefaces, proof) = hear_proof(&back, &tokens).await;
+    let (_, answer) = tokens.admit(0, &prefaces, proof).unwrap();
+    back.say(&answer.encode()).await;
+    assert_eq!(back.serve_one_read().await, 7);
+    assert!(matches!(read.ended.wait().await, Ok(Done::Bytes(64))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_goes_away_before_its_proof_again_and_again_has_closed_and_not_refused() {
+    let ours: List<'_> = &[("", "t")];
+    let tokens = security(ours).tokens.clone();
+    // Half an answer is none.
+    for answered in [0, 1, AuthFrame::LEN - 1] {
+        let (read, far) = dialling(ours, 3);
+        let mut dialled = 0;
+        for far in far.into_iter().take(2) {
+            hear_proof(&far, &tokens).await;
+            far.say(&vec![0; answered]).await;
+            dialled += 1;
+        }
+        let error = read.ended.wait().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PeerClosed, "{answered} bytes: {error}");
+        assert_eq!(dialled, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_from_a_peer_that_knows_another_secret_and_neither_is_dialled_again() {
+    let ours: List<'_> = &[("", "t")];
+    let tokens = security(ours).tokens.clone();
+    for (answer, says) in [
+        (AuthFrame::REFUSAL, "refused the token"),
+        (AuthFrame([1; AuthFrame::LEN]), "does not know the token"),
+    ] {
+        let (read, far) = dialling(ours, 2);
+        hear_proof(&far[0], &tokens).await;
+        far[0].say(&answer.encode()).await;
+        let error = read.ended.wait().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        // The lane has ended: nobody has said anything on the other pipe, and nobody will.
+        assert_eq!(far[1].hear(1).await, Vec::<u8>::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_says_that_it_refuses_and_nothing_more() {
+    let target = Target::secured(Arc::default(), security(&[("", "t")])).unwrap();
+    for (name, secret) in [("", "another"), ("no such name", "t")] {
+        let ours = first(&security(&[(name, secret)]).tokens);
+        let (near, session) = asked(&target, &[&ours[..], &[7; AuthFrame::LEN], &[3; 17]].concat()).await;
+        near.hear(Preface::LEN).await;
+        assert_eq!(near.hear(1000).await, AuthFrame::REFUSAL.encode());
+        drop(near);
+        session.await.unwrap();
+    }
+    assert_eq!(target.stats.totals().auth_failures, 2);
 }
 
 /// A session of the target's whose initiator is in our hands and has said `first`.
