@@ -29,6 +29,8 @@ const MODULES = [
   crowds,
 ]
 
+const ALL = Array.from({ length: 21 }, (_, index) => `B${index + 1}`)
+
 /** Parts that run side by side. */
 const AT_ONCE = 3
 
@@ -47,7 +49,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
     const run = async (module) => {
       const target = module.start ? await module.start({ seed, exec }) : await Target.start({ seed, exec, ...module.setting })
       for await (const entry of module.cases(target, { seed, exec })) {
-        if (isWanted(entry.row)) show(await played(target, entry))
+        if (isWanted(entry.row)) show(await lineOf(target, entry))
       }
       target.stop()
     }
@@ -60,6 +62,11 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
     if (wanted > 0 && isWanted('P1')) show(await generated({ seed, exec, requests: wanted }))
   } finally {
     stopAll()
+  }
+  // A row without a case would pass whatever becomes of it.
+  const played = new Set(rows.map(({ row }) => row))
+  for (const row of (only ?? ALL).filter((wantedRow) => !played.has(wantedRow) && wantedRow !== 'P1')) {
+    rows.push({ row, name: 'no case', cases: 0, failure: 'no case of this row was played' })
   }
   const failed = rows.filter(({ failure }) => failure !== undefined)
   const checks = rows.reduce((sum, row) => sum + row.cases, 0)
@@ -74,7 +81,7 @@ export async function play({ seed, requests: wanted, only, exec, json }) {
 }
 
 /** One line: all of its cases, up to the first that fails. */
-async function played(target, { row, name, sent, sub, ...single }) {
+async function lineOf(target, { row, name, sent, sub, ...single }) {
   const line = { row, name, sent, cases: 0, came: '', ms: 0, grown: 0, reads: 0, slowest: 0, counters: {} }
   const came = new Set()
   for (const entry of sub ?? [single]) {

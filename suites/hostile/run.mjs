@@ -18,6 +18,8 @@ A line per case: what was sent, what came back, which counters moved, how long i
 client took meanwhile, and by how much the target's resident memory was higher at most. Exit code 0: all is well. 1: a case failed. 2: wrong options.
 `
 
+const ROWS = [...Array.from({ length: 21 }, (_, index) => `B${index + 1}`), 'P1']
+
 const options = commandLine('test:hostile', {
   only: { type: 'string' },
   requests: { type: 'string', default: '200000' },
@@ -44,6 +46,11 @@ async function begin() {
   const seed = options.seed === undefined ? randomInt(2 ** 32) : whole('seed', options.seed, 2 ** 32 - 1)
   const requests = whole('requests', options.requests)
   const only = options.only?.toUpperCase().split(',').filter(Boolean)
+  const unknown = only?.find((row) => !ROWS.includes(row))
+  if (unknown !== undefined || only?.length === 0) {
+    console.error(`test:hostile: --only takes rows from B1 to B21, and P1, not ${unknown ?? 'nothing'}`)
+    process.exit(2)
+  }
   const exec = options.exec.split(' ').filter(Boolean)
   if (options.flood) {
     const { flood, floodLines } = await import('./flood.mjs')
