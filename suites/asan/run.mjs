@@ -15,8 +15,8 @@ const HELP = `npm run test:asan -- [options] [-- COMMAND]
   -- COMMAND     runs that command instead, with the instrumented addon in every Node that it starts, and judges what was reported:
                  npm run test:asan -- -- npm run stress -- --seconds 20
 
-What is instrumented is the engine and the binding; Node, tokio's standard library and the C library are watched where they allocate
-and copy. Exit code 0: each planted mistake was found, and nothing else. 1: not so. 2: wrong options.
+What is instrumented is all Rust code but the standard library; that, Node and the C library are watched where they allocate and
+copy. Exit code 0: each planted mistake was found, and nothing else. 1: not so. 2: wrong options.
 `
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const PATIENCE_MS = 900_000
