@@ -10,7 +10,7 @@ import { NODE_LINES, runtimes } from './runtimes.mjs'
 const NAMES = [...CASES, SMOKE].map(({ name }) => name)
 const HELP = `npm run test:lifecycle -- [options]
 
-  --quick        small counts, under 90 s together; without it the long form, 10,000 open-close cycles on each line of Node
+  --quick        small counts, for CI; without it the long form, 10,000 open-close cycles on each line of Node
   --only NAMES   these cases alone, with commas between them
   --node LINE    this line of Node alone (${NODE_LINES.join(', ')}); may be given again. Bun and Deno are left out then
   --json FILE    the rows as JSON

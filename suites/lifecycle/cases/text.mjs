@@ -3,7 +3,7 @@
  * and four bytes. A decoder over bytes that change under it ends the process; this one has a copy.
  */
 import { TcpEndpoint } from 'memlane'
-import { check, checkEnd, endWithParent, passed, play, role, settings, until, url } from '../support.mjs'
+import { check, checkEnd, endWithParent, passed, play, role, settings, url } from '../support.mjs'
 
 const BYTES = 64 << 10
 /** Each of them fills the region with whole characters. */
@@ -37,7 +37,7 @@ async function main() {
   passed(`${decoded} texts in ${settings.seconds} s, ${lengths.size} lengths; the bytes have changed during ${changed} of them`)
 }
 
-async function writer(target) {
+async function write(target) {
   endWithParent()
   const endpoint = await TcpEndpoint.listen()
   const peer = await endpoint.connect(target)
@@ -55,4 +55,4 @@ async function writer(target) {
 }
 
 if (role === '') await main()
-else await writer(process.argv[3])
+else await write(process.argv[3])

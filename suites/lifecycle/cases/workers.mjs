@@ -15,7 +15,7 @@ async function main() {
     const [error] = await once(worker, 'error')
     throw error
   })
-  const all = (work) => Promise.race([Promise.all(work), ...failures])
+  const all = (promises) => Promise.race([Promise.all(promises), ...failures])
   const hear = async (worker) => (await once(worker, 'message'))[0]
   const urls = await all(workers.map(hear))
   const ends = workers.map(hear)

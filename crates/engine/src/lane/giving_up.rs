@@ -167,7 +167,9 @@ impl<T: Transport> Lane<T> {
         {
             attempt.failed(error);
         }
-        // The memory first: nothing of it is sent or stored once an operation has ended.
+        // Before anybody hears of an end: whoever does, and goes on, finds the mailbox closed and opens another lane.
+        let unread = self.commands.close();
+        // The memory before the ends: nothing of it is sent or stored once an operation has ended.
         self.tx.clear();
         self.fail_departures(error);
         // What is on the wire first: the error that it ends with says that its outcome is unknown.
@@ -184,9 +186,8 @@ impl<T: Transport> Lane<T> {
             self.queue.fail_repeated(&lost);
         }
         self.queue.give_up(&GiveUp::All(error));
-        // In this order: whoever finds the mailbox closed opens another lane for what it has queued; what was queued
-        // before that is ended here, if nobody else is there to take it.
-        let unread = self.commands.close();
+        // The mailbox is closed: whoever queues a large operation from now on opens another lane for it. What was queued before is
+        // ended here, if nobody else is there to take it.
         if let Some(bulk) = &mut self.bulk {
             bulk.failed(error);
         }

@@ -5,11 +5,13 @@ use crate::{
     error::ErrorKind,
     io::pipe::{Behaviour, pipe},
     lane::Command,
-    op::{Done, Request},
+    mailbox::Mailbox,
+    op::{Completion, CompletionSink, Done, Issuer, Operation, Request, Ticket, channel},
     region::{memory::Memory, span::Span},
 };
-use memlane_wire::Mode;
-use std::time::Duration;
+use memlane_wire::{Mode, Status, StatusFrame};
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
 
 fn writing(wired: &Wired, len: usize) -> Started {
     let from = Span::copied(&vec![1; len]).unwrap();
@@ -115,4 +117,46 @@ async fn departures_behind_one_that_was_given_up_still_end_when_they_have_left()
     }
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     drained.abort();
+}
+
+/// Looks, in the moment of an end, whether the lane would still take another operation.
+struct Looking {
+    commands: Arc<Mailbox<Command>>,
+    was_open: Mutex<Vec<bool>>,
+    told: Arc<dyn CompletionSink>,
+}
+
+impl CompletionSink for Looking {
+    fn complete(&self, completion: Completion) -> bool {
+        self.was_open.lock().push(self.commands.push(Command::Work).is_ok());
+        self.told.complete(completion)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hears_of_the_end_of_a_lane_can_give_it_nothing_more_to_fail() {
+    let (wired, far) = by_hand(1, Behaviour::default());
+    let (told, ended) = channel::once();
+    let looking = Arc::new(Looking {
+        commands: Arc::clone(&wired.commands),
+        was_open: Mutex::default(),
+        told,
+    });
+    let sink: Arc<dyn CompletionSink> = Arc::clone(&looking) as _;
+    let read = Operation {
+        ticket: Ticket::new(Issuer::local(sink), 0, "read"),
+        request: Request::Read {
+            addr: 1,
+            into: Span::whole(Memory::private(8).unwrap()),
+        },
+        timeout: Some(Duration::from_secs(1000)),
+    };
+    wired.commands.push(Command::Submit(read)).unwrap();
+    far[0].greet().await;
+    far[0].request().await;
+    // A number that was never sent.
+    far[0].say(&StatusFrame::new(7, Status::Ok).encode()).await;
+    assert_eq!(ended.wait().await.unwrap_err().kind(), ErrorKind::Protocol);
+    assert_eq!(*looking.was_open.lock(), [false]);
+    wired.lane.await.unwrap();
 }
