@@ -46,6 +46,11 @@ pub(crate) mod seeded {
         STATE.set(seed);
     }
 
+    /// Whether it does.
+    pub(crate) fn is_set() -> bool {
+        STATE.get().is_some()
+    }
+
     pub(super) fn fill(bytes: &mut [u8]) -> bool {
         let Some(mut state) = STATE.get() else { return false };
         for chunk in bytes.chunks_mut(8) {

@@ -53,6 +53,8 @@ struct Direction {
     /// So much later than by its behaviour, from now on.
     late: Duration,
     ended: bool,
+    /// Nothing of it arrives any more, its end neither; whoever sends is told nothing.
+    silent: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -126,6 +128,10 @@ pub(crate) fn pipe(first: Behaviour, second: Behaviour) -> (Pipe, Pipe) {
 impl Transport for Pipe {
     fn poll_recv(&self, cx: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<io::Result<usize>> {
         let mut direction = self.incoming.lock();
+        if direction.silent {
+            direction.reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         if direction.bytes.is_empty() {
             if direction.ended {
                 return Poll::Ready(Ok(0));
@@ -158,7 +164,7 @@ impl Transport for Pipe {
 
     fn poll_send(&self, cx: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<io::Result<usize>> {
         let mut direction = self.outgoing.lock();
-        if direction.ended {
+        if direction.ended && !direction.silent {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let mut room = (self.behaviour.room - direction.bytes.len()).min(self.behaviour.step);
@@ -222,13 +228,27 @@ impl Grip {
         }
     }
 
+    /// Has nothing arrive any more of what this end receives, or of what it sends.
+    pub(crate) fn silence(&self, incoming: bool, outgoing: bool) {
+        for (direction, is_silent) in self.0.iter().zip([incoming, outgoing]) {
+            if is_silent && let Some(direction) = direction.upgrade() {
+                direction.lock().silent = true;
+            }
+        }
+    }
+
+    /// Whether nobody has either end any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.iter().all(|direction| direction.strong_count() == 0)
+    }
+
     /// Ends the pipe as a crash does: what is on its way is lost.
     pub(crate) fn cut(&self) {
         for direction in self.0.iter().filter_map(std::sync::Weak::upgrade) {
             let mut direction = direction.lock();
             direction.bytes.clear();
             direction.due.clear();
-            direction.ended = true;
+            (direction.ended, direction.silent) = (true, false);
             direction.wake();
         }
     }

@@ -3,6 +3,8 @@
 //! Random, so that an address tells nothing of the process's layout and works as a capability. Below 2^53, so that it
 //! is exact as a JavaScript number and `address + size` cannot wrap. Never reused, so that a stale address misses.
 
+#[cfg(any(test, feature = "simulation"))]
+use crate::random::seeded;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
@@ -15,13 +17,23 @@ const GUARD: u64 = 1 << 20;
 /// what "never reused" costs.
 static RESERVED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
+#[cfg(any(test, feature = "simulation"))]
+thread_local! {
+    /// Those of a simulated world, which knows nothing of the worlds before it.
+    static OF_WORLD: std::cell::RefCell<BTreeMap<u64, u64>> = const { std::cell::RefCell::new(BTreeMap::new()) };
+}
+
 /// A fresh base address for `len` bytes; `None` when the address space has no room for it or the system no entropy.
 pub(crate) fn reserve(len: u64) -> Option<u64> {
+    #[cfg(any(test, feature = "simulation"))]
+    if seeded::is_set() {
+        return OF_WORLD.with_borrow_mut(|reserved| reserve_in(reserved, len, random));
+    }
     reserve_in(&mut RESERVED.lock(), len, random)
 }
 
 fn random() -> Option<u64> {
-    getrandom::u64().ok()
+    crate::random::random().map(u64::from_ne_bytes).ok()
 }
 
 fn reserve_in(reserved: &mut BTreeMap<u64, u64>, len: u64, mut random: impl FnMut() -> Option<u64>) -> Option<u64> {

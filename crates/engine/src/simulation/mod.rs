@@ -4,6 +4,7 @@
 //! The same seed gives the same trace: one thread, a clock that moves when everybody waits, random numbers by seed. Time that
 //! a processor needs is not in it, time that somebody waits is.
 
+pub mod faults;
 mod fleet;
 mod network;
 mod restart;

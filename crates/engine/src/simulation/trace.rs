@@ -14,6 +14,9 @@ pub(super) enum Happening {
     Cut,
     Read,
     Failed,
+    Began,
+    Ended,
+    Fault,
 }
 
 /// Everything that happened, in its order, as one number.

@@ -2,13 +2,18 @@
 
 use super::wired::*;
 use crate::{
-    io::pipe::Behaviour,
+    io::pipe::{Behaviour, pipe},
     lane::Command,
-    op::{Completion, CompletionSink, Issuer, Operation, Request, Ticket},
+    mailbox::Mailbox,
+    op::{Completion, CompletionSink, Issuer, Operation, OperationKey, Request, Ticket},
+    region::{memory::Memory, span::Span},
 };
-use memlane_wire::{Header, Status, StatusFrame};
+use memlane_wire::{Header, Mode, Status, StatusFrame};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::{
+    ops::Range,
+    sync::{Arc, Weak},
+};
 
 /// Counts ends, and at each wake-up notes how many there were. Wants to be woken again when it was.
 #[derive(Default)]
@@ -107,4 +112,58 @@ async fn whoever_is_woken_by_the_failure_of_a_lane_finds_it_closed() {
     wired.lane.await.unwrap();
     let taken = std::mem::take(&mut *asking.1.lock());
     assert!(!taken.is_empty() && taken.iter().all(|&taken| !taken), "{taken:?}");
+}
+
+/// Cancels these when it is first woken, as JavaScript does that has heard enough.
+struct Canceller {
+    commands: Arc<Mailbox<Command>>,
+    these: Range<u64>,
+    itself: Weak<Self>,
+    ends: Mutex<(usize, bool)>,
+}
+
+impl CompletionSink for Canceller {
+    fn complete(&self, _: Completion) -> bool {
+        self.ends.lock().0 += 1;
+        true
+    }
+
+    fn wake(&self) {
+        if std::mem::replace(&mut self.ends.lock().1, true) {
+            return;
+        }
+        let itself = self.itself.upgrade().unwrap();
+        for id in self.these.clone() {
+            let key = OperationKey::new(Arc::clone(&itself) as _, id);
+            assert!(self.commands.push(Command::Cancel(key)).is_ok());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_behind_a_flood_of_which_some_are_cancelled_meanwhile_are_gone_through_to_the_last() {
+    const READS: usize = 200;
+    let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+    let (commands, _bulk, _lane) = lane_over(vec![near], Mode::Legacy);
+    let canceller = Arc::new_cyclic(|itself| Canceller {
+        commands: Arc::clone(&commands),
+        these: 110..190,
+        itself: Weak::clone(itself),
+        ends: Mutex::default(),
+    });
+    let issuer = Issuer::local(Arc::clone(&canceller) as _);
+    for id in 0..READS as u64 {
+        let into = Span::whole(Memory::private(8).unwrap());
+        let operation = Operation {
+            ticket: Ticket::new(Arc::clone(&issuer), id, "read"),
+            request: Request::Read { addr: 1, into },
+            timeout: None,
+        };
+        assert!(commands.push(Command::Submit(operation)).is_ok());
+    }
+    let far = Far(far);
+    far.hear(READS * Header::LEN).await;
+    far.say(&[7; READS * 8]).await;
+    everybody_rests().await;
+    assert_eq!(canceller.ends.lock().0, READS);
 }

@@ -4,7 +4,11 @@ use super::{support::Started, wired::*};
 use crate::{
     auth::{Prefaces, Role, Security, Tokens},
     error::{Error, ErrorKind},
-    io::pipe::{Behaviour, pipe},
+    io::{
+        Transport,
+        pipe::{Behaviour, pipe},
+        raw::{RecvSegment, SendSegment},
+    },
     lane::Command,
     op::{Done, Operation, OperationKey, Request, channel},
     region::{memory::Memory, span::Span},
@@ -13,7 +17,11 @@ use crate::{
     target::Target,
 };
 use memlane_wire::{AuthFrame, Header, Mode, Opcode, Preface};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 pub(super) type List<'a> = &'a [(&'a str, &'a str)];
 
@@ -275,4 +283,60 @@ async fn nothing_that_an_initiator_sends_before_its_proof_holds_is_served() {
     let mut bytes = [7; 64];
     region.span(0, 64).unwrap().copy_out(0, &mut bytes).unwrap();
     assert_eq!(bytes, [0; 64]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_that_is_cut_short_is_counted_and_a_peer_that_goes_before_it_is_not() {
+    let target = Target::secured(Arc::default(), security(&[("", "t")])).unwrap();
+    let mut preface = Target::secured(Arc::default(), security(&[("", "t")]))
+        .unwrap()
+        .preface()
+        .unwrap();
+    preface.flags = Preface::FLAG_AUTH;
+    for (proof, counted) in [(&[0; AuthFrame::LEN][..0], 0), (&[0; AuthFrame::LEN - 1][..], 1)] {
+        let (near, session) = asked(&target, &[&preface.encode()[..], proof].concat()).await;
+        near.hear(Preface::LEN).await;
+        drop(near);
+        session.await.unwrap();
+        assert_eq!(target.stats.totals().auth_failures, counted, "{} bytes", proof.len());
+    }
+}
+
+/// A peer that sends a preface without a token, and then without end.
+struct Flood(parking_lot::Mutex<Vec<u8>>);
+
+impl Transport for Flood {
+    fn poll_recv(&self, _: &mut Context<'_>, segments: &mut [RecvSegment<'_>]) -> Poll<std::io::Result<usize>> {
+        let mut first = self.0.lock();
+        let segment = &mut segments[0];
+        if first.is_empty() {
+            let zeros = vec![0; segment.len()];
+            segment.fill(0, &zeros);
+            return Poll::Ready(Ok(zeros.len()));
+        }
+        segment.fill(0, &first);
+        Poll::Ready(Ok(std::mem::take(&mut *first).len()))
+    }
+
+    fn poll_send(&self, _: &mut Context<'_>, segments: &[SendSegment<'_>]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Ok(segments.iter().map(SendSegment::len).sum()))
+    }
+
+    fn shutdown_write(&self) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_turned_away_and_never_pauses_is_cut_when_the_drain_time_is_over() {
+    let target = Target::secured(Arc::default(), security(&[("", "t")])).unwrap();
+    let preface = Target::new(Arc::default()).unwrap().preface().unwrap().encode();
+    let admission = target.admit("127.0.0.4:9".parse().unwrap()).unwrap();
+    let flood = Flood(parking_lot::Mutex::new(preface.to_vec()));
+    let session = tokio::spawn(Session::new(flood, target, admission, "127.0.0.4:9".into()));
+    let began = tokio::time::Instant::now();
+    while !session.is_finished() {
+        // The clock does not move by itself while somebody is busy.
+        tokio::time::advance(Duration::from_millis(50)).await;
+        assert!(began.elapsed() < Duration::from_secs(4), "it is still there");
+    }
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
 }
