@@ -80,6 +80,8 @@ async function open({ port }) {
     initiator: new TcpContext({ ...ROOM, ...DOOR, ...PACE, ioThreads: 2, lanesPerPeer: 4, idleTimeoutMs: 300 }),
     // Without settings that is the process's own, which is never closed.
     ...(Object.keys({ ...DOOR, ...PACE }).length > 0 && { plain: new TcpContext({ ...DOOR, ...PACE }) }),
+    // Nobody else has peers in it: each of its connects makes a connection.
+    ...(settings.visit && { traveller: new TcpContext({ ...DOOR, ...PACE }) }),
   }
   target = new Target({ seed, process: number, processes, port, ledger, context: contexts.target, graveyard })
   await target.open()
@@ -96,7 +98,7 @@ async function work({ ports }) {
     const context = actor % 2 === 0 ? contexts.plain : contexts.initiator
     return new Actor({ seed, process: number, actor, ports, ledger, context, graveyard, facts, pauseMs: settings.pauseMs })
   })
-  const traveller = settings.visit && new Traveller({ seed, process: number, ledger, context: contexts.plain, ...settings.visit })
+  const traveller = settings.visit && new Traveller({ seed, process: number, ledger, context: contexts.traveller, ports, ...settings.visit })
   const ended = () => over
   if (number % 2 === 0) startWorker(ports)
   const replace = async () => {
@@ -129,8 +131,9 @@ async function work({ ports }) {
   tell({ done: { ...ledger.summary, health: { before, after }, ...last } })
 }
 
-/** The numbers of messages since this was asked last. */
+/** The numbers of messages since this was asked last; none when the last were told. */
 function letters() {
+  if (actors === undefined) return { sent: [], received: [] }
   return { sent: actors.flatMap((actor) => actor.takeSent()), received: target.takeReceived() }
 }
 

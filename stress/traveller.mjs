@@ -16,6 +16,8 @@ export const TAG = 9
 const CONNECT_MS = 3000
 const TIMEOUT_MS = 5000
 const MOST_UNSURE = 24
+/** Connections to one of the others that last for one read, in each turn: what each of them left behind would add up. */
+const SHORT_VISITS = 8
 
 /** What is in the file that the host of travellers maps. */
 export function modelBytes() {
@@ -35,8 +37,8 @@ export class Traveller {
   #model = modelBytes()
   #slot
 
-  constructor({ seed, process, ledger, context, folder, name, pauseMs }) {
-    Object.assign(this, { seed, process, ledger, context, name, pauseMs })
+  constructor({ seed, process, ledger, context, ports, folder, name, pauseMs }) {
+    Object.assign(this, { seed, process, ledger, context, ports, name, pauseMs })
     this.directory = new FileDirectory(folder)
     this.file = join(folder, `page of ${process}`)
     this.#slot = new Slot({ region: 'diary', base: process * DIARY_BYTES, bytes: DIARY_BYTES }, mark(process, TRAVELLER, 0, 'slot'))
@@ -49,6 +51,7 @@ export class Traveller {
       const endpoint = await TcpEndpoint.listen({ context: this.context, directory: this.directory })
       const page = await endpoint.mapFile('page', this.file, { access: 'none' })
       await this.#visit(endpoint, page, new Random(this.seed, this.process, TRAVELLER, number))
+      for (let left = SHORT_VISITS; left > 0; left--) await this.#shortly(endpoint)
       await this.#follow('close', () => endpoint.close())
       await delay(this.pauseMs)
     }
@@ -61,6 +64,14 @@ export class Traveller {
       await Promise.all([this.#readFile(peer, page, random), this.#write(peer, random), this.#send(peer)])
       await this.#look(peer)
     }
+  }
+
+  async #shortly(endpoint) {
+    const port = this.ports[(this.process + 1) % this.ports.length]
+    const { value: peer } = await this.#follow('connect', () => endpoint.connect(`tcp://127.0.0.1:${port}`, { timeoutMs: CONNECT_MS }), CONNECT_MS)
+    if (peer === undefined) return
+    await this.#follow('read', () => peer.read('facts', { length: 8, timeoutMs: TIMEOUT_MS }), TIMEOUT_MS)
+    await this.#follow('close', () => peer.close())
   }
 
   async #readFile(peer, page, random) {

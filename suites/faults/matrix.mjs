@@ -23,6 +23,9 @@ const TIMEOUT_MS = 250
 /** What an operation without a deadline may take: dialling, the handshake, and as long as nothing moves. */
 const UNTIMED_MS = LIMITS.connectTimeoutMs + LIMITS.handshakeTimeoutMs + LIMITS.progressTimeoutMs
 const DELAY_MS = 60
+/** Longer than all operations of an exchange may take together. */
+const UNENDED_MS = 10_000
+const NO_END = 'no end'
 const AT_ONCE = 20
 const CODES = ['ERR_TIMEOUT', 'ERR_PEER_CLOSED', 'ERR_CONNECT']
 /** A target that refuses a token says nothing; one that goes in that moment looks the same, and the error says so. */
@@ -155,9 +158,14 @@ class Case {
     return this.#problems
   }
 
+  /** The ends of an exchange, or one end that says that there was none in all that time. */
   #exchange({ port }, timeoutMs) {
     const { slot, number, large } = this
-    return this.pair.initiator.ask('exchange', { port, slot, number, timeoutMs, large })
+    const ends = this.pair.initiator.ask('exchange', { port, slot, number, timeoutMs, large })
+    let timer
+    const none = [{ what: 'the exchange', code: NO_END, message: `within ${UNENDED_MS} ms`, ms: UNENDED_MS }]
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, UNENDED_MS, none)))
+    return Promise.race([ends, late]).finally(() => clearTimeout(timer))
   }
 
   #judge({ what, code, right, ms, message }, deadline) {
@@ -167,7 +175,7 @@ class Case {
       if (!right && !spoilt) this.#problems.push(`${what} succeeded with wrong bytes`)
       return
     }
-    this.codes.push(code)
+    if (code !== NO_END) this.codes.push(code)
     const known = spoilt ? ANY_CODE.test(code) : CODES.includes(code) || (code === 'ERR_AUTH' && REFUSED_OR_GONE.test(message))
     if (!known) this.#problems.push(`${what} ended with ${code}: ${message}`)
   }

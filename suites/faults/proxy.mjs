@@ -8,10 +8,11 @@ import { createServer, connect } from 'node:net'
  *   half close  the receiver is told that this is the end, what follows goes nowhere
  *   reset       both ends of the connection are reset
  *   black hole  nothing passes in either direction, not even an end; it flows on when the fault is lifted
+ *   one way     nothing passes in this direction, and flows on when the fault is lifted
  *   throttle    a byte each millisecond
  *   duplicate   the next `bytes` bytes come twice
  */
-export const KINDS = ['delay', 'half close', 'reset', 'black hole', 'throttle', 'duplicate']
+export const KINDS = ['delay', 'half close', 'reset', 'black hole', 'one way', 'throttle', 'duplicate']
 
 /** Bytes that wait here before their sender is held back. */
 const HELD_BYTES = 4 << 20
@@ -106,6 +107,7 @@ class Flow {
     this.#fault = undefined
     if (kind === 'reset') this.#pause(RESET_MS, () => this.#road.reset())
     else if (kind === 'black hole') this.#road.hold()
+    else if (kind === 'one way') this.hold()
     else if (kind === 'duplicate') this.#duplicating = bytes
     else if (kind === 'throttle') this.#drip()
     else if (kind === 'delay') this.#pause(milliseconds)

@@ -7,6 +7,8 @@ const GONE = ['ERR_PEER_CLOSED', 'ERR_CONNECT', 'ERR_REGION_NOT_FOUND']
 const WITHIN_MS = 1000
 const LANES = 2
 const PORT_ATTEMPTS = 50
+/** When so much is wrong, the rest says nothing new. */
+const ENOUGH = 6
 
 async function life(port) {
   const party = new Party('the target')
@@ -48,7 +50,7 @@ export async function restarted({ random, restarts, load, patient, most }) {
     await initiator.ask('load', { slot: 0, ...load, patient, timeoutMs: 5000 })
     const kinds = Object.keys(load).length
     const working = () => until(() => initiator.ask('loaded'), ({ ok }) => Object.keys(ok).length === kinds, 5000)
-    for (let number = 1; number <= restarts; number++) {
+    for (let number = 1; number <= restarts && problems.length < ENOUGH; number++) {
       await working()
       await new Promise((resolve) => setTimeout(resolve, random.below(30)))
       await initiator.ask('loaded')

@@ -10,7 +10,7 @@ import { until } from './process.mjs'
 const CROWD = 40
 const WATCHED_MS = 1500
 /** Of a core, while nobody can be let in. */
-const MOST_LOAD = 0.3
+const MOST_LOAD = 0.15
 
 /** No descriptor is left for who dials; who is connected goes on, and so does the listener when there are some again. */
 export async function descriptors() {

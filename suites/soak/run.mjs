@@ -12,7 +12,7 @@ import { modelBytes } from '../../stress/traveller.mjs'
 import { healthTable, operationsTable, sum, totals } from '../../stress/verdict.mjs'
 import { Proxy } from '../faults/proxy.mjs'
 import { ofSystem, Samples } from './samples.mjs'
-import { Mortal, Weather } from './weather.mjs'
+import { Door, Mortal, Weather } from './weather.mjs'
 
 const HELP = `npm run soak -- [options]
 
@@ -23,7 +23,8 @@ const HELP = `npm run soak -- [options]
   --json FILE      the report as JSON
   --help           this text
 
-A line each minute: resident MiB, descriptors and threads of each process and of the one that is killed all the time, p50 and p99
+A line each minute: resident MiB, descriptors and threads of each process, of one in which connections come
+and go and nothing else, and of one that is killed all the time; p50 and p99
 of operations with a value, how many operations ended, and how many of them by which code.
 Exit code 0: every operation ended once and as it may, no byte was wrong, nothing grew. 1: not so. 2: wrong options.
 `
@@ -66,11 +67,13 @@ async function main(given) {
   const common = { tokens: { soak: randomBytes(16).toString('hex') }, progressTimeoutMs: PROGRESS_MS }
   const mortal = new Mortal({ ...common, folder, name: NAME, processes, advertise: `127.0.0.1:${road.port}` }, road)
   await mortal.start()
+  const door = new Door(common.tokens)
+  await door.open()
   const fleet = new Fleet(seed, processes, { ...common, pauseMs, faulty: true, visit: { folder, name: NAME, pauseMs } })
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void Promise.all([fleet.end(), mortal.end()]).then(() => process.exit(130)))
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void Promise.all([fleet.end(), mortal.end(), door.end()]).then(() => process.exit(130)))
 
   const proxies = [road]
-  const samples = new Samples(processes)
+  const samples = new Samples(processes + 1, 1)
   const lines = []
   const problems = []
   let reports
@@ -83,7 +86,7 @@ async function main(given) {
         return proxies.slice(1).map(({ port }) => port)
       },
       async over() {
-        await Promise.race([fleet.lost, watch({ minutes, fleet, mortal, samples, lines })])
+        await Promise.race([fleet.lost, watch({ minutes, fleet, mortal, door, samples, lines })])
         await weather.end()
         for (const proxy of proxies) proxy.lift()
       },
@@ -93,11 +96,11 @@ async function main(given) {
     problems.push(error.message, ...(await fleet.diagnose()))
   }
   const { summaries } = fleet
-  await Promise.all([fleet.end(), mortal.end()])
+  await Promise.all([fleet.end(), mortal.end(), door.end()])
   await Promise.all(proxies.map((proxy) => proxy.close()))
   rmSync(folder, { recursive: true })
 
-  problems.push(...summaries.flatMap(({ failures }) => failures), ...mortal.problems)
+  problems.push(...summaries.flatMap(({ failures }) => failures), ...mortal.problems, ...door.problems)
   const slopes = samples.verdict(minutes)
   for (const { process, figure: what, perMinute, bound, flat } of slopes) {
     if (!flat) problems.push(`${what} of process ${process} grows by ${perMinute.toFixed(2)} a minute, ${bound.toFixed(2)} is the bound`)
@@ -113,7 +116,7 @@ async function main(given) {
     console.log(`  ${one.flat ? 'flat ' : 'GROWS'}  p${one.process} ${one.range}, ${one.perMinute.toFixed(2)} a minute (bound ${one.bound.toFixed(2)})`)
   }
   const faults = { connections: weather?.faults ?? 0, lives: mortal.lives, stops: mortal.stops }
-  console.log(`\n${faults.connections} faults of connections; one process lived ${faults.lives} times and stood still ${faults.stops} times`)
+  console.log(`\n${faults.connections} faults of connections; one process lived ${faults.lives} times and stood still ${faults.stops} times; ${door.visits} connections came and went`)
   if (given.json !== undefined) {
     const report = { seed, minutes, processes, replay, passed: failed === 0, failed, problems, operations, ok, faults, slopes, minute: lines }
     writeFileSync(given.json, `${JSON.stringify({ ...report, counts: summaries.map(({ counts }) => counts) }, null, 2)}\n`)
@@ -128,7 +131,7 @@ async function main(given) {
 }
 
 /** Samples, and the line of each minute, until the time is over. */
-async function watch({ minutes, fleet, mortal, samples, lines }) {
+async function watch({ minutes, fleet, mortal, door, samples, lines }) {
   const started = performance.now()
   const elapsed = () => (performance.now() - started) / 60_000
   // At least forty samples of a run, at most one each five seconds.
@@ -137,13 +140,13 @@ async function watch({ minutes, fleet, mortal, samples, lines }) {
   let next = 1
   for (let number = 1; elapsed() < minutes; number++) {
     await delay(Math.max(0, Math.min(number * everyMs, minutes * 60_000) - (performance.now() - started)))
-    const measured = await fleet.measure(everyMs)
-    for (const [process, pid] of fleet.pids.entries()) {
+    const measured = (await Promise.all([fleet.measure(everyMs), door.measure(everyMs)])).flat()
+    for (const [process, pid] of [...fleet.pids, door.pid].entries()) {
       const system = ofSystem(pid)
       if (measured[process] !== undefined && system !== undefined) samples.add(elapsed(), process, { ...system, ...measured[process], threads: system.threads })
     }
     if (elapsed() < Math.min(next, minutes)) continue
-    const line = minuteOf(elapsed(), [...fleet.pids, mortal.pid].map(ofSystem), before, fleet.summaries)
+    const line = minuteOf(elapsed(), [...fleet.pids, door.pid, mortal.pid].map(ofSystem), before, fleet.summaries)
     lines.push(line)
     console.log(worded(line))
     before = fleet.summaries

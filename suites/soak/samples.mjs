@@ -6,6 +6,8 @@ import { median, slope } from './slope.mjs'
  * and give back between two collections moves by a few MiB. Descriptors and threads come and go with connections and workers.
  */
 const GROWTH = { resident: 16, held: 8, descriptors: 12, threads: 2 }
+/** The same of a process in which connections come and go, and nothing else. */
+const QUIET_GROWTH = { resident: 4, held: 3, descriptors: 6, threads: 1 }
 const UNITS = { resident: 'MiB resident', held: 'MiB held by JavaScript', descriptors: 'descriptors', threads: 'threads' }
 
 /** What the system says of a process; undefined of one that has gone. */
@@ -23,8 +25,12 @@ export function ofSystem(pid) {
 export class Samples {
   #of
 
-  constructor(processes) {
+  #quiet
+
+  /** @param quiet how many of the processes, at the end of the list, have nothing but connections */
+  constructor(processes, quiet) {
     this.#of = Array.from({ length: processes }, () => [])
+    this.#quiet = processes - quiet
   }
 
   add(minutes, process, sample) {
@@ -36,7 +42,7 @@ export class Samples {
     return this.#of.flatMap((samples, process) => {
       const late = samples.filter((sample) => sample.minutes >= minutes / 2)
       if (late.length < 4) return []
-      return Object.entries(GROWTH).map(([figure, growth]) => {
+      return Object.entries(process < this.#quiet ? GROWTH : QUIET_GROWTH).map(([figure, growth]) => {
         const values = late.map((sample) => sample[figure])
         const perMinute = slope(late.map((sample) => ({ at: sample.minutes, value: sample[figure] })))
         const bound = growth / (minutes / 2)

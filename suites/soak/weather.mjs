@@ -58,6 +58,42 @@ export class Mortal {
   }
 }
 
+/** The process of `door.mjs`. */
+export class Door {
+  #child
+  problems = []
+  visits = 0
+
+  constructor(tokens) {
+    this.#child = fork(new URL('./door.mjs', import.meta.url), [JSON.stringify(tokens)], { execArgv: ['--expose-gc'], env: { ...process.env, MALLOC_ARENA_MAX: '2' } })
+    this.#child.once('exit', (code, signal) => signal === 'SIGKILL' || this.problems.push(`the process with the door ended: ${signal ?? code}`))
+  }
+
+  get pid() {
+    return this.#child.pid
+  }
+
+  open() {
+    return once(this.#child, 'message')
+  }
+
+  /** What it has of the system; undefined when it does not say in time. */
+  async measure(milliseconds) {
+    if (!this.#child.connected) return undefined
+    const answer = once(this.#child, 'message').then(([said]) => said)
+    this.#child.send('measure')
+    const said = await Promise.race([answer, delay(milliseconds, undefined, { ref: false })])
+    if (said === undefined) return undefined
+    this.visits = said.visits
+    this.problems.push(...said.failures.map((failure) => `at the door: ${failure}`))
+    return said
+  }
+
+  end() {
+    this.#child.kill('SIGKILL')
+  }
+}
+
 /** What goes wrong between processes until `end`: one loop for connections, one for the process that is killed. */
 export class Weather {
   #over = false
