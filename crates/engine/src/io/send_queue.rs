@@ -150,6 +150,12 @@ impl SendQueue {
                 .any(|chunk| matches!(chunk, Chunk::Body { span, .. } if span.is_revoked()))
     }
 
+    /// Whether a body that is still to be sent has bytes of the `len` from `at` of that span.
+    pub(crate) fn sends_from(&self, whole: &Span, at: usize, len: usize) -> bool {
+        let shares = |chunk: &Chunk| matches!(chunk, Chunk::Body { span, .. } if span.shares(whole, at, len));
+        self.chunks.iter().any(shares)
+    }
+
     /// Forgets what was not sent and lets go of all memory.
     pub(crate) fn clear(&mut self) {
         self.chunks.clear();

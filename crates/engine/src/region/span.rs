@@ -54,6 +54,14 @@ impl Span {
         Arc::ptr_eq(self.lease.memory(), memory) && self.len == memory.len()
     }
 
+    /// Whether one of its bytes is among the `len` from `at` of another span.
+    pub(crate) fn shares(&self, other: &Self, at: usize, len: usize) -> bool {
+        let from = other.start + at;
+        Arc::ptr_eq(self.lease.memory(), other.lease.memory())
+            && self.start < from + len
+            && from < self.start + self.len
+    }
+
     /// Its memory, and where in it it begins.
     #[cfg(test)]
     pub(crate) fn place(&self) -> (&Arc<Memory>, usize) {

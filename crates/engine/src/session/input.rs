@@ -10,8 +10,9 @@ use crate::{
     io::Transport,
     log::complain,
     op::TINY_BYTES,
+    region::Access,
 };
-use memlane_wire::{DescribeLength, Header, Mode, Status, StatusFrame};
+use memlane_wire::{DescribeLength, Header, Mode, Opcode, Status, StatusFrame};
 use tracing::trace;
 
 impl<T: Transport> Session<T> {
@@ -58,6 +59,9 @@ impl<T: Transport> Session<T> {
             }
             return false;
         };
+        if self.is_early(&header) {
+            return false;
+        }
         self.rx.consume(Header::LEN);
         self.clock.header_done();
         let sequence = self.sequence;
@@ -79,6 +83,19 @@ impl<T: Transport> Session<T> {
             Action::Refuse { status, payload, fatal } => self.refuse(sequence, status, payload, fatal),
         }
         true
+    }
+
+    /// Whether it would store where an answer before it is still being sent from: requests apply in their order.
+    fn is_early(&mut self, header: &Header) -> bool {
+        self.waits = self.tx.has_body() && header.opcode() == Some(Opcode::Write) && {
+            let Header { size, addr, .. } = *header;
+            let at = self.held.resolve(&self.target.registry, addr, size, Access::WRITE);
+            at.is_ok_and(|at| {
+                let whole = self.held.whole();
+                whole.is_some_and(|whole| self.tx.sends_from(whole, at, size as usize))
+            })
+        };
+        self.waits
     }
 
     /// Answers with these bytes, unless the file that they are of has been truncated.

@@ -53,6 +53,8 @@ pub(crate) struct Session<T: Transport> {
     sequence: u32,
     /// Whether a small read or write came since that was last looked at.
     has_small: bool,
+    /// The next request waits until answers before it are out.
+    waits: bool,
     /// The peer has sent its last byte.
     ended: bool,
     /// The endpoint closes: when this connection is cut, whatever it is doing.
@@ -140,6 +142,7 @@ impl<T: Transport> Session<T> {
             held: Held::default(),
             sequence: 0,
             has_small: false,
+            waits: false,
             ended: false,
             cut: None,
             kept: VecDeque::new(),
@@ -244,7 +247,7 @@ impl<T: Transport> Session<T> {
 
     /// Whether requests wait in the buffer because the answers before them are not out yet.
     fn rx_waits(&self) -> bool {
-        self.tx.is_full() && matches!(self.phase, Phase::Header)
+        (self.tx.is_full() || self.waits) && matches!(self.phase, Phase::Header)
     }
 
     /// The peer has sent its last byte. The whole requests before it are still answered; a body that was cut off is not.

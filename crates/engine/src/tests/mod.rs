@@ -7,6 +7,7 @@ mod fence;
 mod giving_up;
 mod limits;
 mod links;
+mod order;
 mod parts;
 mod pipe;
 mod protected;
