@@ -8,6 +8,9 @@ mod engine;
 #[path = "../../../crates/node/src/names.rs"]
 #[allow(dead_code, reason = "the queue of ends needs one function of it")]
 mod names;
+#[path = "../../../crates/node/src/numbers.rs"]
+#[allow(dead_code, reason = "`names` needs one function of it")]
+mod numbers;
 mod path;
 mod wire;
 
