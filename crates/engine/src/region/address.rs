@@ -19,8 +19,14 @@ static RESERVED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
 #[cfg(any(test, feature = "simulation"))]
 thread_local! {
-    /// Those of a simulated world, which knows nothing of the worlds before it.
+    /// Those of a simulated world.
     static OF_WORLD: std::cell::RefCell<BTreeMap<u64, u64>> = const { std::cell::RefCell::new(BTreeMap::new()) };
+}
+
+/// The simulated world that begins on this thread knows nothing of those before it.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn begin_world() {
+    OF_WORLD.with_borrow_mut(BTreeMap::clear);
 }
 
 /// A fresh base address for `len` bytes; `None` when the address space has no room for it or the system no entropy.

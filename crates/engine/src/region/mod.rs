@@ -1,7 +1,7 @@
 //! Registered memory: what a peer may reach, and how.
 
 mod account;
-mod address;
+pub(crate) mod address;
 pub mod file;
 mod gate;
 mod held;

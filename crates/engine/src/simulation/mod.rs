@@ -14,7 +14,7 @@ mod slow;
 mod tests;
 mod trace;
 
-use crate::random::seeded;
+use crate::{random::seeded, region::address::begin_world};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Instant};
 use tokio::runtime::Builder;
@@ -60,6 +60,7 @@ fn scenario(options: Options, body: impl AsyncFnOnce(&World) -> Value) -> Value 
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let Ok(runtime) = runtime else { return Value::Null };
     seeded::set(Some(options.seed));
+    begin_world();
     let began = Instant::now();
     let mut report = runtime.block_on(async {
         let trace = Arc::new(Trace::new());

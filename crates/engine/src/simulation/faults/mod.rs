@@ -11,7 +11,7 @@ mod node;
 mod slots;
 
 use super::trace::{Happening, Trace};
-use crate::random::seeded;
+use crate::{random::seeded, region::address::begin_world};
 use actor::Actor;
 use ledger::Ledger;
 use network::Roads;
@@ -70,6 +70,7 @@ fn run(seed: u64) -> Option<Outcome> {
         .build()
         .ok()?;
     seeded::set(Some(seed));
+    begin_world();
     let outcome = runtime.block_on(world(seed));
     drop(runtime);
     seeded::set(None);
