@@ -16,6 +16,9 @@ let seed
 let watched
 let open
 let looks = 0
+/** The good client's connection alone is open between two cases. */
+const RESTING = 1
+const RESTS_MS = 5000
 const GC_EVERY = 16
 const regions = new Map()
 const receives = new Map()
@@ -34,7 +37,10 @@ answerCalls(process, {
   },
 
   /** How things are before an attack. */
-  look() {
+  async look() {
+    // What came before may still be on its way out.
+    const late = performance.now() + RESTS_MS
+    while (endpoint.stats().connections.open > RESTING && performance.now() < late) await sleep(2)
     // Its own garbage is no growth. Every time would take longer than all else here.
     if (looks++ % GC_EVERY === 0) globalThis.gc()
     resetHighest()

@@ -21,7 +21,7 @@ export async function* cases(limited, { seed, exec }) {
   const limit = descriptors() - 500
   const count = Math.min(WANTED, limit)
   if (count < WANTED) console.log(`skipped: 10,000 connections that are admitted, because a process may have ${limit + 500} descriptors; ${count} are`)
-  for (const [what, bytes] of [['half prefaces', 30], ['prefaces, then silence', 64]]) {
+  for (const [what, bytes] of [['half prefaces', 30]]) {
     const options = { maxConnections: 2 * WANTED, maxConnectionsPerSource: 2 * WANTED, handshakeTimeoutMs: 60_000 }
     const target = await Target.start({ seed, exec, options, watcher: 'big page' })
     yield { row: 'B17', name: `${count} ${what} from one source, limits raised`, sent: `${bytes} bytes on each`, run: () => admitted(target, count, bytes) }
