@@ -19,6 +19,8 @@ const FLAGS = [
   '-Cllvm-args=-sanitizer-coverage-inline-8bit-counters',
   '-Cllvm-args=-sanitizer-coverage-pc-table',
   '-Cllvm-args=-sanitizer-coverage-trace-compares',
+  '--cfg',
+  'fuzzing',
 ]
 const MOST_BYTES = 1024
 /** Of an input that is kept: they are replayed by every run of the tests, without optimisation. */

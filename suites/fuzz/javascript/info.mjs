@@ -39,7 +39,13 @@ function mutate(text, others, random) {
     switch (random.below(8)) {
       case 0: tokens.splice(at, 1); break
       case 1: tokens.splice(at, 0, part(random)); break
-      case 2: tokens.splice(at, 1, part(random)); break
+      case 2: {
+        // A number for a number, and another word for a word.
+        const numbers = [...tokens.keys()].filter((index) => /^[-\d]/.test(tokens[index]))
+        if (random.once(2) && numbers.length > 0) tokens[random.pick(numbers)] = random.pick(NUMBERS)
+        else tokens.splice(at, 1, part(random))
+        break
+      }
       case 3: {
         const from = random.below(tokens.length + 1)
         tokens.splice(at, 0, ...tokens.slice(from, from + 1 + random.below(12)))
