@@ -17,6 +17,9 @@ pub mod endpoint;
 pub mod error;
 pub mod events;
 mod fence;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod info;
 mod io;
 mod lane;

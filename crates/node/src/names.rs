@@ -1,7 +1,5 @@
 //! Names of operations that are never used again, for numbers that JavaScript uses again.
 
-use crate::numbers::number;
-
 /// How often each number was given to an operation.
 ///
 /// A cancel reaches the lanes of a peer one after the other: when the last one hears of it, the first has long ended the
@@ -47,7 +45,8 @@ impl Names {
 }
 
 fn possible(value: f64) -> Option<usize> {
-    number(value).filter(|&number| number < MOST)
+    let number = value as usize;
+    (number as f64 == value && number < MOST).then_some(number)
 }
 
 fn name(turn: u32, number: usize) -> u64 {

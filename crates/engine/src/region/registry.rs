@@ -19,6 +19,8 @@ use tracing::debug;
 
 #[cfg(feature = "bench")]
 mod bench;
+#[cfg(any(test, feature = "fuzz"))]
+mod placed;
 
 /// Longest name of a region in bytes of UTF-8.
 const NAME_MAX: usize = 255;
