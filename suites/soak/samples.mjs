@@ -8,6 +8,10 @@ import { median, slope } from './slope.mjs'
 const GROWTH = { resident: 16, held: 8, descriptors: 12, threads: 2 }
 /** The same of a process in which connections come and go, and nothing else. */
 const QUIET_GROWTH = { resident: 4, held: 3, descriptors: 6, threads: 1 }
+/** In its first minutes a process grows to what it needs: a shorter run sees that, and may have so much more of each. */
+const LONG_MINUTES = 10
+const YOUTH = { resident: 48, held: 40, descriptors: 0, threads: 0 }
+const QUIET_YOUTH = { resident: 12, held: 4, descriptors: 0, threads: 0 }
 const UNITS = { resident: 'MiB resident', held: 'MiB held by JavaScript', descriptors: 'descriptors', threads: 'threads' }
 
 /** What the system says of a process; undefined of one that has gone. */
@@ -42,7 +46,9 @@ export class Samples {
     return this.#of.flatMap((samples, process) => {
       const late = samples.filter((sample) => sample.minutes >= minutes / 2)
       if (late.length < 4) return []
-      return Object.entries(process < this.#quiet ? GROWTH : QUIET_GROWTH).map(([figure, growth]) => {
+      const [most, youth] = process < this.#quiet ? [GROWTH, YOUTH] : [QUIET_GROWTH, QUIET_YOUTH]
+      return Object.keys(most).map((figure) => {
+        const growth = most[figure] + (minutes < LONG_MINUTES ? youth[figure] : 0)
         const values = late.map((sample) => sample[figure])
         const perMinute = slope(late.map((sample) => ({ at: sample.minutes, value: sample[figure] })))
         const bound = growth / (minutes / 2)
