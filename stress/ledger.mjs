@@ -27,11 +27,6 @@ const ALLOWED = {
   fence: [],
   close: [],
 }
-/**
- * A target that refuses a token closes without a word. One that dies in that moment looks the same to the initiator, whose error
- * says so in as many words.
- */
-const REFUSED_OR_GONE = /or went away before it said anything/
 /** Kinds whose deadline may pass where connections break as well: nothing of them goes over one. */
 const AT_HOME = ['recv', 'messages', 'listen', 'fence', 'close']
 
@@ -84,16 +79,16 @@ export class Ledger {
     const result = end.error === undefined ? 'ok' : (end.error.code ?? end.error.name)
     this.count(kind, result)
     if (end.error === undefined && !AT_HOME.includes(kind)) (this.#took[kind] ??= new Latencies()).add(performance.now() - since)
-    if (end.error !== undefined && !this.#allowed(kind, result, end.error) && !may.includes(result)) {
+    if (end.error !== undefined && !this.#allowed(kind, result) && !may.includes(result)) {
       this.fail(`${kind} ended with ${result}: ${where}: ${end.error.stack}`)
     }
     return end
   }
 
-  #allowed(kind, result, error) {
+  #allowed(kind, result) {
     if (ALLOWED[kind].includes(result)) return true
     if (!this.#faulty || AT_HOME.includes(kind)) return false
-    return result === 'ERR_TIMEOUT' || (result === 'ERR_AUTH' && REFUSED_OR_GONE.test(error.message))
+    return result === 'ERR_TIMEOUT'
   }
 
   count(kind, result, by = 1) {

@@ -28,8 +28,6 @@ const UNENDED_MS = 10_000
 const NO_END = 'no end'
 const AT_ONCE = 20
 const CODES = ['ERR_TIMEOUT', 'ERR_PEER_CLOSED', 'ERR_CONNECT']
-/** A target that refuses a token says nothing; one that goes in that moment looks the same, and the error says so. */
-const REFUSED_OR_GONE = /or went away before it said anything/
 /** No checksum covers what TCP delivers: whose stream has bytes too many may see any refusal, and other bytes than were sent. */
 const ANY_CODE = /^ERR_(?!INTERNAL|MEMORY)[A-Z_]+$/
 
@@ -176,7 +174,7 @@ class Case {
       return
     }
     if (code !== NO_END) this.codes.push(code)
-    const known = spoilt ? ANY_CODE.test(code) : CODES.includes(code) || (code === 'ERR_AUTH' && REFUSED_OR_GONE.test(message))
+    const known = spoilt ? ANY_CODE.test(code) : CODES.includes(code)
     if (!known) this.#problems.push(`${what} ended with ${code}: ${message}`)
   }
 
