@@ -16,7 +16,7 @@ use crate::{
     target::Target,
     tls::{ClientCert, Credentials, Tls},
 };
-use memlane_wire::Mode;
+use memlane_wire::{Header, Mode, Opcode};
 use std::{
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -240,7 +240,7 @@ async fn a_handshake_without_end_is_ended() {
     let session = session_of(&target, TlsTransport::accepted(far, &both));
     let near = Far(near);
     // A ClientHello that declares 65,000 bytes, in records of 16 KiB.
-    for index in 0..4u8 {
+    for index in 0..3u8 {
         let mut record = vec![7; 16_384];
         if index == 0 {
             record[..4].copy_from_slice(&[1, 0, 0xfd, 0xe8]);
@@ -248,6 +248,20 @@ async fn a_handshake_without_end_is_ended() {
         near.say(&[&[22, 3, 3, 0x40, 0][..], &record].concat()).await;
     }
     assert!(near.hear(1).await.is_empty(), "its connection is ended");
+    drop(near);
+    session.await.unwrap();
+    assert_eq!(target.stats.totals().auth_failures, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_legacy_peer_is_told_nothing_that_it_could_take_for_data() {
+    let both = tls(&good());
+    let target = Target::secured(Arc::default(), secured(&both)).unwrap();
+    let (near, far) = pipe(Behaviour::default(), Behaviour::default());
+    let session = session_of(&target, TlsTransport::accepted(far, &both));
+    let near = Far(near);
+    near.say(&Header::new(Opcode::Read, 7, 0x1000).encode()).await;
+    assert!(near.hear(1).await.is_empty());
     drop(near);
     session.await.unwrap();
     assert_eq!(target.stats.totals().auth_failures, 1);
