@@ -99,6 +99,8 @@ impl Node {
         let ends = ledger.begin("region close");
         let ticket = Ticket::new(Issuer::local(Arc::clone(&ends) as _), 0, "close");
         life.endpoint.close_region_within(patience, &served.region, ticket);
+        let span = served.region.span(0, 1);
+        ledger.expect(span.is_none(), || "a span of a region that is being closed".to_owned());
         if let Ok(region) = life.endpoint.alloc("small", SLOT * SLOTS, Access::READ_WRITE) {
             *life.small.lock() = Served::new(region, SLOT);
         }
