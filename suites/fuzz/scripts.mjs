@@ -7,7 +7,7 @@ import { root } from '../../scripts/build.mjs'
 import { ProcessorClock, WORK } from './engine.mjs'
 
 /** Beyond its time: a process that hangs is a finding as well. */
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 240_000
 
 async function child(script, args, seconds) {
   const running = spawn(process.execPath, [join(root, 'suites/fuzz/javascript', script), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -6,7 +6,7 @@ use crate::io::{
     raw::{RecvSegment, SendSegment},
 };
 use std::{
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -58,11 +58,15 @@ impl Line {
 
     /// Takes what is there; whether that was anything.
     pub(super) fn hear(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_hear(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The same, and wakes whoever asks when there is more.
+    fn poll_hear(&mut self, cx: &mut Context<'_>) -> bool {
         let before = self.heard.len();
         let mut bytes = [0; 4096];
         while !self.ended {
-            match self.pipe.poll_recv(&mut cx, &mut [RecvSegment::bytes(&mut bytes)]) {
+            match self.pipe.poll_recv(cx, &mut [RecvSegment::bytes(&mut bytes)]) {
                 Poll::Ready(Ok(count)) if count > 0 => self.heard.extend(&bytes[..count]),
                 Poll::Ready(_) => self.ended = true,
                 Poll::Pending => break,
@@ -143,9 +147,14 @@ impl Side {
         }
     }
 
-    /// Lets time pass; what is said meanwhile is heard at the end of it.
+    /// Lets time pass, and takes what is said meanwhile in the moment in which it is.
     pub(super) async fn pass(&self, line: &mut Line, time: Duration) {
-        tokio::time::sleep(time).await;
+        let mut sleep = pin!(tokio::time::sleep(time));
+        std::future::poll_fn(|cx| {
+            while line.poll_hear(cx) {}
+            sleep.as_mut().poll(cx)
+        })
+        .await;
         self.settle(line).await;
     }
 
