@@ -42,6 +42,7 @@ fn security(secrets: &[(&str, &str)], legacy: bool) -> Arc<Security> {
         tokens,
         legacy,
         allow_unauthenticated: true,
+        ..Security::default()
     })
 }
 
@@ -170,6 +171,8 @@ fn reached(secrets: &[(&str, &str)], legacy: bool, said: &[u8], heard: &[u8]) ->
         {
             (Preface::LEN + AuthFrame::LEN, true)
         }
+        // A refusal is said.
+        (_, Some(_), _) => (Preface::LEN + AuthFrame::LEN, false),
         _ => (Preface::LEN, false),
     }
 }
@@ -228,7 +231,13 @@ fn check_reach(secrets: &[(&str, &str)], legacy: bool, spoken: &[u8], heard: &[u
     let greeting = greeting(&heard[..Preface::LEN]).expect("a target greets by the protocol");
     assert_eq!(heard[9], 1, "the version that was chosen");
     assert_eq!((greeting.wants_auth, greeting.hint), (!secrets.is_empty(), 0));
-    if handshake > Preface::LEN {
+    if handshake > Preface::LEN && !is_in {
+        assert_eq!(
+            heard[Preface::LEN..handshake],
+            [0; AuthFrame::LEN],
+            "the target's refusal"
+        );
+    } else if handshake > Preface::LEN {
         let (initiator, target) = (&spoken[..Preface::LEN], &heard[..Preface::LEN]);
         let is_right = |(_, secret): &(&str, &str)| {
             heard[Preface::LEN..handshake] == proof(secret, b"memlane t", initiator, target)

@@ -1,7 +1,7 @@
 //! Regions at addresses of somebody's choice, for inputs that name addresses and have to mean the same in every run.
 
-use super::{Access, Region, RegionStats, Registry, zeroed};
-use crate::error::Error;
+use super::{Region, RegionStats, Registry, zeroed};
+use crate::{error::Error, region::Access};
 use std::sync::Arc;
 
 impl Registry {
@@ -14,7 +14,7 @@ impl Registry {
         let region = Arc::new(Region {
             name: name.into(),
             address,
-            access,
+            rights: access.into(),
             tensor: None,
             memory: zeroed(len)?.accounted(Arc::clone(&stats)),
         });
