@@ -28,6 +28,7 @@ pub(super) fn allow(start: *mut u8, len: usize) {
 }
 
 #[cfg(memlane_asan)]
+// SAFETY: as the header of the sanitizer declares them; the build that has them links its runtime.
 unsafe extern "C" {
     fn __asan_poison_memory_region(start: *const libc::c_void, len: usize);
     fn __asan_unpoison_memory_region(start: *const libc::c_void, len: usize);
