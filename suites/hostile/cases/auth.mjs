@@ -19,12 +19,19 @@ export function* cases(target) {
   const counters = { authFailures: 1 }
   const line = (row, name, sent, attack, more = {}) => ({ row, name, sent, counters, attack, ...more })
 
+  /** The target says that it refuses, in as many zeroes as a proof has bytes, and ends the connection. */
+  const refused = async (lane) => {
+    const said = await lane.rest()
+    if (!said.equals(Buffer.alloc(PROOF_BYTES))) throw new Error(`${said.length} bytes that are no refusal: ${said.toString('hex', 0, 64)}`)
+    return 'refused, close'
+  }
+
   /** Comes with this hint, and says what `prove` makes of both prefaces, with requests behind it: none is answered. */
   const proving = (prove, { hint = hintOf(GOOD.name), mine } = {}) => async ({ native }) => {
     const own = mine ?? preface({ flags: FLAG_AUTH, hint })
     const lane = await native(own)
     lane.write(Buffer.concat([prove(own, lane.answer), requests]))
-    return lane.ends()
+    return refused(lane)
   }
   const honest = (mine, theirs) => proof('i', GOOD.secret, mine, theirs)
 
@@ -101,7 +108,7 @@ export function* cases(target) {
     const first = await native({ flags: FLAG_AUTH, hint: hintOf(GOOD.name) })
     const lane = await native(first.answer)
     lane.write(Buffer.concat([Buffer.alloc(PROOF_BYTES), requests]))
-    const said = await lane.ends()
+    const said = await refused(lane)
     first.end()
     await first.ends()
     return said
