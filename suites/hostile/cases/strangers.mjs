@@ -5,6 +5,9 @@ import { connect as connectTls } from 'node:tls'
 import { header, MAGIC, OK, pattern, ping, preface, PREFACE_BYTES, read, write } from '../wire.mjs'
 import { BAD, EVIL } from './parts.mjs'
 
+/** TLS' alert for a message that does not belong there, by which a client knows that nobody speaks TLS here. */
+const ALERT = Buffer.from('15030300020246', 'hex')
+
 export async function* cases(target, { seed }) {
   yield* strangers(target, seed)
   yield* prefaces(target)
@@ -24,7 +27,6 @@ async function* strangers(target, seed) {
   const { address, bytes } = target.region('page')
   const limit = { 'rejected.limit': 1 }
   const openings = [
-    ['a TLS hello', await tlsHello()],
     ['an HTTP/1.1 request', Buffer.from(`GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)],
     ['an HTTP/2 preface', Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')],
     ['an SSH banner', Buffer.from('SSH-2.0-OpenSSH_9.6\r\n')],
@@ -33,6 +35,17 @@ async function* strangers(target, seed) {
   // What the first 17 bytes say as a header: DESCRIBE and PING of a size are as bad as no opcode.
   const counters = (opening) => (opening.readUInt8(16) > 2 ? BAD : limit)
   for (const [name, opening] of openings) yield { row: 'B14', name, sent: `${opening.length} bytes`, counters: counters(opening), attack: turnedAway(opening) }
+  const hello = await tlsHello()
+  yield {
+    row: 'B14', name: 'a TLS hello', sent: `${hello.length} bytes`, counters: { authFailures: 1 },
+    attack: async ({ open }) => {
+      const connection = await open()
+      connection.write(hello)
+      const heard = await connection.rest()
+      if (!heard.equals(ALERT)) throw new Error(`${heard.length} bytes came back: ${heard.toString('hex', 0, 64)}`)
+      return 'a fatal alert, close'
+    },
+  }
   const noise = Array.from({ length: 16 }, (_, index) => {
     const random = pattern(`${seed}/noise ${index}`, 1 << 20)
     // No random opening may be a small, good request.
