@@ -53,7 +53,7 @@ function checkLinker() {
   rmSync(folder, { recursive: true, force: true })
   if (status === 0) return
   const how = process.platform === 'darwin' ? 'run `xcode-select --install`' : 'install gcc and the C library headers (Debian and Ubuntu: `apt-get install build-essential`; Alpine: `apk add build-base`)'
-  throw new SetupError(`a C linker is needed, and \`cc\` cannot link an empty program: ${how}`)
+  throw new SetupError(`a C compiler is needed, and \`cc\` cannot compile and link an empty program: ${how}`)
 }
 
 /** Whether what is installed is what the lock file names. Compared by content: a checkout changes times, not versions. */
