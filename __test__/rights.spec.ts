@@ -187,6 +187,7 @@ test('what allow cannot be is refused at the call, and no message shows what mig
     [owner, { access, allow: [SECRETS.trainer] }, VALUE, 'name 1 of 1 is not the name of a token of this endpoint; there are "trainer", "viewer", "guest"'],
     [owner, { access, allow: ['trainer', 'Trainer'] }, VALUE, 'name 2 of 2'],
     [owner, { allow: { [SECRETS.viewer]: 'read' } }, VALUE, 'name 1 of 1'],
+    [owner, { allow: { trainer: 'hush-hush' } }, VALUE, 'a right must be one of read, write, readwrite. Leave out'],
     [owner, { access, allow: [5] }, TYPE, 'name 1 of 1 must be the name of a token; got "number"'],
     [owner, { access, allow: SECRETS.trainer }, TYPE, 'allow must be an array of names'],
     [owner, { access, allow: 5 }, TYPE, 'allow must be an array of names'],

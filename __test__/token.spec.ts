@@ -117,6 +117,7 @@ test('an address that others reach is not listened on without a token, unless th
     const refused = await t.throwsAsync(TcpEndpoint.listen({ host }), { code: 'ERR_INSECURE_BIND' })
     t.like(refused, { origin: 'local', operation: 'listen', retryable: false })
     t.regex(refused.message, /token.*allowUnauthenticated/)
+    await t.throwsAsync(TcpEndpoint.listen({ host, token: SECRET, legacy: true }), { code: 'ERR_INSECURE_BIND' })
     const listening = [{ host, token: SECRET }, { host, allowUnauthenticated: true }]
     for (const options of listening) t.is((await endpoint(t, options)).host, host)
   }
@@ -158,6 +159,9 @@ test('tokens that are none are refused, and no message shows one', (t) => {
     [{ tokens: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`t${index}`, `${SECRET}${index}`])) }, 'at most 64'],
     [{ token: SECRET, tokens: Object.fromEntries(Array.from({ length: 64 }, (_, index) => [`t${index}`, `${index}`])) }, 'at most 64'],
     [{ tokens: { a: SECRET, b: 'another', c: Buffer.from(SECRET) } }, '"a" and "c" are one secret'],
+    [{ tokens: { n18622: SECRET, n41826: 'another' } }, '"n18622" and "n41826" look the same'],
+    [{ tokens: { [SECRET]: 5 } }, 'entry 1 of 1'],
+    [{ legacy: SECRET }, 'legacy'],
     [{ legacy: 1 }, 'legacy'],
     [{ allowUnauthenticated: 'yes' }, 'allowUnauthenticated'],
   ] as [ListenOptions, string][]) {

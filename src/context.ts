@@ -8,7 +8,7 @@ import { native, type Figures } from './native.js'
 import { Call, nothing } from './operation.js'
 import type { CloseOptions, Limits, Security, TlsOptions } from './options.js'
 import { checkSecurity, SECURITY_OPTIONS, type CheckedSecurity } from './security.js'
-import { checkTls, wrongTls } from './tls.js'
+import { checkNewTls, wrongTls } from './tls.js'
 import { statsOf, type ContextStats } from './stats.js'
 
 /** A new endpoint of `context`; without one, of a context of its own where limits or tokens are set, else of the process's own. */
@@ -91,7 +91,7 @@ export class TcpContext {
    *   then. `ERR_CLOSED` when the context is closed.
    */
   setTls(tls: TlsOptions): void {
-    const wrong = native.contextTls(attached(), this.#lifetime.use(), checkTls(tls))
+    const wrong = native.contextTls(attached(), this.#lifetime.use(), checkNewTls(tls))
     if (typeof wrong === 'string') throw wrongTls(wrong)
   }
 

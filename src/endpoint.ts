@@ -58,7 +58,7 @@ import type { MemoryRegion } from './region.js'
 import { checkToken } from './rights.js'
 import { checkSecurity, SECURITY_OPTIONS } from './security.js'
 import { statsOf, type EndpointStats } from './stats.js'
-import { checkTls, wrongTls } from './tls.js'
+import { checkNewTls, wrongTls } from './tls.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
 
@@ -149,7 +149,7 @@ export class TcpEndpoint extends EndpointEmitter {
    *   then. `ERR_CLOSED` when the endpoint is closed.
    */
   setTls(tls: TlsOptions): void {
-    const wrong = native.endpointTls(attached(), this.#lifetime.use(), checkTls(tls))
+    const wrong = native.endpointTls(attached(), this.#lifetime.use(), checkNewTls(tls))
     if (typeof wrong === 'string') throw wrongTls(wrong)
   }
 

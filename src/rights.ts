@@ -55,7 +55,8 @@ function byToken(rights: object, access: Access | undefined): Allowance[] {
   if (access !== undefined) throw valueError('access and an object of rights by token: one of them is enough')
   return Object.entries(rights).map(([token, right]) => {
     if (right === 'none' || !ACCESS.includes(right as Access)) {
-      throw valueError(`allow: a right must be one of read, write, readwrite; got ${shown(right)}. Leave out who has none`)
+      // What was given may be the secrets themselves, by their names.
+      throw valueError('allow: a right must be one of read, write, readwrite. Leave out who has none')
     }
     return { token, access: right as Access }
   })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { isUint8Array } from 'node:util/types'
 import { bytesOf, checkBoolean, nameFault, shown, typeError, valueError } from './arguments.js'
 import type { Security } from './options.js'
@@ -39,8 +40,8 @@ export function checkSecurity(options: Security): CheckedSecurity | undefined {
   return {
     ...(checkedTls !== undefined && { tls: checkedTls }),
     tokens: several,
-    legacy: legacy !== undefined && checkBoolean(legacy, 'legacy'),
-    allowUnauthenticated: allowUnauthenticated !== undefined && checkBoolean(allowUnauthenticated, 'allowUnauthenticated'),
+    legacy: legacy !== undefined && checkSwitch(legacy, 'legacy'),
+    allowUnauthenticated: allowUnauthenticated !== undefined && checkSwitch(allowUnauthenticated, 'allowUnauthenticated'),
   }
 }
 
@@ -52,15 +53,24 @@ function named(tokens: Security['tokens']): NamedSecret[] {
   }
   const entries = Object.entries(tokens)
   if (entries.length === 0) throw valueError('tokens holds none: leave it out, or name one')
-  return entries.map(([name, value]) => {
+  return entries.map(([name, value], index) => {
     const fault = name === '' ? undefined : nameFault(name)
     if (fault !== undefined) throw valueError(`tokens: the name ${shown(name)} ${fault}`)
     if (WHOLE_NUMBER.test(name)) {
       throw valueError(`tokens: the name ${shown(name)} is a whole number, which JavaScript moves to the front; give it a letter`)
     }
-    return { name, secret: secret(value, `tokens[${shown(name)}]`) }
+    // Whoever has changed places of name and secret has the secret where the name is.
+    return { name, secret: secret(value, `tokens, entry ${index + 1} of ${entries.length}`) }
   })
 }
+
+/** A boolean; the message does not show what was given, which stands among secrets. */
+function checkSwitch(value: unknown, what: string): boolean {
+  return checkBoolean(typeof value === 'boolean' ? value : typeof value, what)
+}
+
+/** What a preface says of a name. */
+const hintOf = (name: string): string => (name === '' ? '' : createHash('sha256').update(name).digest('hex').slice(0, 8))
 
 function checkDistinct(secrets: readonly NamedSecret[]): void {
   const called = ({ name }: NamedSecret) => (name === '' ? 'token' : shown(name))
@@ -69,6 +79,8 @@ function checkDistinct(secrets: readonly NamedSecret[]): void {
     if (other !== undefined) {
       throw valueError(`tokens: ${called(other)} and ${called(one)} are one secret, so that whoever knows it could come as either`)
     }
+    const alike = secrets.slice(0, index).find(({ name }) => hintOf(name) === hintOf(one.name))
+    if (alike !== undefined) throw valueError(`tokens: the names ${called(alike)} and ${called(one)} look the same on the wire: change one`)
   }
 }
 

@@ -41,6 +41,15 @@ export function checkTls(options: TlsOptions): CheckedTls {
   return checked
 }
 
+/** Those that replace others: who leaves out `ca` has to say that nobody is asked for a certificate any more. */
+export function checkNewTls(options: TlsOptions): CheckedTls {
+  const checked = checkTls(options)
+  if (checked.ca === undefined && options.clientCert === undefined) {
+    throw valueError("tls replaces all of it, and without ca nobody is asked for a certificate: give ca again, or clientCert: 'none'")
+  }
+  return checked
+}
+
 /** What is wrong with the content of credentials, as the error of a wrong argument. */
 export function wrongTls(why: string): TypeError {
   return valueError(`tls: ${why}`)

@@ -30,7 +30,7 @@ impl Security {
     /// Whether whoever reaches `address` may be let in.
     pub(crate) fn may_listen(&self, address: IpAddr) -> bool {
         address.to_canonical().is_loopback()
-            || !self.tokens.is_empty()
+            || (!self.tokens.is_empty() && !self.legacy)
             || self.tls.is_some()
             || self.allow_unauthenticated
     }

@@ -86,7 +86,7 @@ pub(crate) struct Admission {
 
 impl Target {
     /// One that anybody may come to.
-    #[cfg(any(test, feature = "bench"))]
+    #[cfg(any(test, feature = "bench", feature = "fuzz"))]
     pub(crate) fn new(limits: Arc<Limits>) -> Result<Arc<Self>, Error> {
         Self::secured(limits, Arc::default())
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 /// A region of private memory: no slab, which others would share.
 fn region(registry: &Registry) -> Arc<crate::region::Region> {
     let private = || Ok(Memory::private(64).unwrap());
-    registry.register("kv", Access::READ_WRITE.into(), None, private).unwrap()
+    registry
+        .register("kv", Access::READ_WRITE.into(), None, private)
+        .unwrap()
 }
 
 #[test]

@@ -25,6 +25,9 @@ fn certificate(error: &CertificateError) -> String {
             "the peer's certificate is not valid yet".to_owned()
         }
         CertificateError::UnknownIssuer => "the peer's certificate is of an unknown authority".to_owned(),
+        CertificateError::BadSignature => {
+            "the peer's certificate is of an unknown authority: one of that name is known, with another key".to_owned()
+        }
         CertificateError::NotValidForNameContext { expected, presented } => format!(
             "the peer's certificate is not for {}, but for {}",
             expected.to_str(),
@@ -38,6 +41,10 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "the peer's certificate is for another use (extendedKeyUsage)".to_owned()
         }
+        // What webpki has no word of its own for arrives as this.
+        other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "the peer's certificate is an authority's own (CA:TRUE), which no endpoint may show".to_owned()
+        }
         other => format!("the peer's certificate: {other}"),
     }
 }
@@ -47,7 +54,12 @@ fn alert_of(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired => {
             "the peer requires a client certificate, and none is configured here".to_owned()
         }
-        AlertDescription::UnknownCA => "the peer does not know the authority of our certificate".to_owned(),
+        AlertDescription::UnknownCA | AlertDescription::DecryptError => {
+            "the peer does not know the authority of our certificate".to_owned()
+        }
+        AlertDescription::UnsupportedCertificate => {
+            "our certificate is for another use (extendedKeyUsage), says the peer".to_owned()
+        }
         AlertDescription::CertificateExpired => "our certificate has expired, says the peer".to_owned(),
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
             format!("the peer refused our certificate ({alert:?})")
