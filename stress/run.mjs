@@ -1,6 +1,6 @@
 /** `npm run stress`: processes that do everything to each other at once, and whether all of it came out as promised. */
 import { randomInt } from 'node:crypto'
-import { commandLine } from '../bench/support/command-line.mjs'
+import { commandLine, wholeNumber } from '../bench/support/command-line.mjs'
 import { Fleet } from './fleet.mjs'
 import { play } from './play.mjs'
 import { healthTable, operationsTable, sum, totals } from './verdict.mjs'
@@ -28,17 +28,10 @@ const options = commandLine('stress', {
 if (options.help) process.stdout.write(HELP)
 else process.exitCode = await main(options)
 
-function whole(name, text, least, most) {
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  console.error(`stress: --${name} takes a whole number from ${least} to ${most}, not ${text}`)
-  process.exit(2)
-}
-
 async function main({ json, ...given }) {
-  const seed = given.seed === undefined ? randomInt(2 ** 32) : whole('seed', given.seed, 0, 2 ** 32 - 1)
-  const seconds = whole('seconds', given.seconds, 1, 86_400)
-  const processes = whole('processes', given.processes, 1, 16)
+  const seed = given.seed === undefined ? randomInt(2 ** 32) : wholeNumber('stress', 'seed', given.seed, 0, 2 ** 32 - 1)
+  const seconds = wholeNumber('stress', 'seconds', given.seconds, 1, 86_400)
+  const processes = wholeNumber('stress', 'processes', given.processes, 1, 16)
   const replay = `npm run stress -- --seed ${seed} --seconds ${seconds} --processes ${processes}`
   const say = (text) => (json ? process.stderr : process.stdout).write(`${text}\n`)
   say(`stress: seed ${seed}, ${processes} processes, ${seconds} seconds`)

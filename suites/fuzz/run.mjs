@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
-import { commandLine } from '../../bench/support/command-line.mjs'
+import { commandLine, wholeNumber } from '../../bench/support/command-line.mjs'
 import { table } from '../../bench/support/table.mjs'
 import * as engine from './engine.mjs'
 import { descriptors, info, keepInfo } from './scripts.mjs'
@@ -43,13 +43,6 @@ const options = commandLine('fuzz', {
 if (options.help) process.stdout.write(HELP)
 else process.exitCode = await main(options)
 
-function whole(name, text, least, most) {
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  console.error(`fuzz: --${name} takes a whole number from ${least} to ${most}, not ${text}`)
-  process.exit(2)
-}
-
 async function main({ target, replay, keep, json, ...given }) {
   const wanted = target?.split(',') ?? TARGETS
   const unknown = wanted.find((name) => !TARGETS.includes(name))
@@ -57,9 +50,9 @@ async function main({ target, replay, keep, json, ...given }) {
     console.error(unknown === undefined ? 'fuzz: --replay takes an input of the one --target that is named; descriptors have a --seed' : `fuzz: no target is named ${unknown}: ${TARGETS.join(', ')}`)
     return 2
   }
-  const seconds = given.seconds === undefined ? Math.max(1, Math.floor(QUICK_SECONDS / wanted.length)) : whole('seconds', given.seconds, 1, 86_400)
-  const seed = given.seed === undefined ? randomInt(2 ** 31) : whole('seed', given.seed, 0, 2 ** 31 - 1)
-  const jobs = whole('jobs', given.jobs, 1, 64)
+  const seconds = given.seconds === undefined ? Math.max(1, Math.floor(QUICK_SECONDS / wanted.length)) : wholeNumber('fuzz', 'seconds', given.seconds, 1, 86_400)
+  const seed = given.seed === undefined ? randomInt(2 ** 31) : wholeNumber('fuzz', 'seed', given.seed, 0, 2 ** 31 - 1)
+  const jobs = wholeNumber('fuzz', 'jobs', given.jobs, 1, 64)
   if (replay !== undefined && wanted[0] === 'info') return replayInfo(replay)
 
   const skipped = wanted.some((name) => ENGINE.includes(name)) ? engine.missing() : undefined

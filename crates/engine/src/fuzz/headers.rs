@@ -3,7 +3,7 @@
 use super::{
     input::{Cuts, Input},
     line::{Side, said},
-    rig::{Received, Receiving, bytes_of, connect, region, target},
+    rig::{Received, Receiving, bytes_of, connect, preface, region, target},
 };
 use crate::{random::seeded, region::Access, stats::Counted};
 use memlane_wire::Preface;
@@ -53,19 +53,6 @@ pub(super) async fn run(bytes: &[u8]) {
     assert_eq!(whole.counted, cut.counted, "{how}");
 }
 
-/// The initiator of the golden vectors.
-fn greeting() -> [u8; Preface::LEN] {
-    let preface = Preface {
-        lowest: 1,
-        highest: 1,
-        flags: 0,
-        token_hint: 0,
-        instance: [0xa0; 16],
-        nonce: [0x10; 32],
-    };
-    preface.encode()
-}
-
 async fn outcome(is_legacy: bool, receives: usize, stream: &[u8], feed: &Feed) -> Outcome {
     // The same numbers for both.
     seeded::set(Some(0));
@@ -86,7 +73,7 @@ async fn outcome(is_legacy: bool, receives: usize, stream: &[u8], feed: &Feed) -
         .collect();
     let (mut line, session) = connect(&target, feed.step, said(usize::MAX));
     if !is_legacy {
-        line.say(&greeting());
+        line.say(&preface(0xa0, 0x10));
         session.settle(&mut line).await;
         assert_eq!(line.heard.len(), Preface::LEN, "the target greets");
         line.heard.clear();

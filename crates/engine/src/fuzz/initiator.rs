@@ -3,7 +3,7 @@
 use super::{
     input::{Cuts, Input},
     line::{Line, said},
-    rig::{Dialled, OpEnd, Ops, lane, limits, pattern},
+    rig::{Dialled, OpEnd, Ops, lane, limits, pattern, preface},
 };
 use crate::{
     error::ErrorKind,
@@ -100,15 +100,7 @@ impl Play {
         self.lane.side.settle(&mut self.line).await;
         assert_eq!(self.line.heard.len(), Preface::LEN, "an initiator greets");
         self.line.heard.clear();
-        let preface = Preface {
-            lowest: 1,
-            highest: 1,
-            flags: 0,
-            token_hint: 0,
-            instance: [7; 16],
-            nonce: [8; 32],
-        };
-        self.line.say(&preface.encode());
+        self.line.say(&preface(7, 8));
         self.settle().await;
     }
 

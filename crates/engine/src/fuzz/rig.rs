@@ -24,7 +24,7 @@ use crate::{
     session::Session,
     target::Target,
 };
-use memlane_wire::{Mode, Opcode};
+use memlane_wire::{Mode, Opcode, Preface};
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -255,4 +255,17 @@ pub(super) fn lane(security: Arc<Security>, step: usize, there: Behaviour) -> (L
     });
     let side = Side::spawn(Lane::new(parts, dialler));
     (Line::new(far), Dialled { side, commands, bulk })
+}
+
+/// The preface of the side that an input speaks for.
+pub(super) fn preface(instance: u8, nonce: u8) -> [u8; Preface::LEN] {
+    let preface = Preface {
+        lowest: 1,
+        highest: 1,
+        flags: 0,
+        token_hint: 0,
+        instance: [instance; 16],
+        nonce: [nonce; 32],
+    };
+    preface.encode()
 }

@@ -7,7 +7,7 @@ mod requests;
 use super::{
     input::{Cuts, Input},
     line::{Line, Side, said},
-    rig::{Receiving, bytes_of, connect, limits, region, target},
+    rig::{Receiving, bytes_of, connect, limits, preface, region, target},
 };
 use crate::{
     io::pipe::Behaviour,
@@ -226,15 +226,7 @@ impl Play {
             ..said(self.step)
         };
         let (mut line, session) = connect(&self.target, self.step, back);
-        let preface = Preface {
-            lowest: 1,
-            highest: 1,
-            flags: 0,
-            token_hint: 0,
-            instance: [7; 16],
-            nonce: [8; 32],
-        };
-        line.say(&preface.encode());
+        line.say(&preface(7, 8));
         session.settle(&mut line).await;
         assert_eq!(line.heard.len(), Preface::LEN, "the target greets");
         line.heard.clear();
