@@ -93,7 +93,7 @@ const PARTS = {
     build: buildNative,
   },
   dist: {
-    inputs: () => fingerprint(filesIn(['index.ts', 'redis.ts', 'src', 'tsconfig.json', BUILD_SCRIPT]), manifest().devDependencies.typescript),
+    inputs: () => fingerprint(filesIn(['index.ts', 'redis.ts', 'cli.ts', 'src', 'tsconfig.json', BUILD_SCRIPT]), manifest().devDependencies.typescript),
     outputs: () => ENTRIES.every((entry) => existsSync(join(root, `dist/${entry}.mjs`))) && fingerprint(filesIn(['dist'])),
     begin: () => 'compiling the TypeScript',
     build: buildDist,

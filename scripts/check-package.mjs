@@ -103,7 +103,7 @@ function checkMainContent(files) {
   for (const entry of ['index', 'redis']) {
     for (const kind of ['js', 'd.ts', 'mjs', 'd.mts']) expect(files.includes(`dist/${entry}.${kind}`), `dist/${entry}.${kind} is not packed`)
   }
-  const foreign = files.filter((file) => file.startsWith('dist/') && !/^dist\/((index|redis)\.(js|mjs|d\.ts|d\.mts)|src\/[\w/-]+\.(js|d\.ts))$/.test(file))
+  const foreign = files.filter((file) => file.startsWith('dist/') && !/^dist\/((index|redis)\.(js|mjs|d\.ts|d\.mts)|cli\.(js|d\.ts)|src\/[\w/-]+\.(js|d\.ts))$/.test(file))
   same(foreign, [], 'what else is packed from dist/')
 }
 

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** `memlane …`, the command line. */
+import { main } from './src/cli/main.js'
+
+void main(process.argv.slice(2))

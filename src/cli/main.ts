@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from './command.js'
+import { CliError, EXIT, shownError } from './failure.js'
+import { commandHelp, mainHelp } from './help.js'
+import { parse, type Parsed } from './parse.js'
+import { harmless, Screen } from './screen.js'
+
+/** Loaded when they are asked for: `--help` needs no native binary. */
+const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
+  ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
+}
+
+/** Runs the command line; the exit status is in `process.exitCode`. */
+export async function main(args: readonly string[]): Promise<void> {
+  // Whoever reads the output has seen enough (`| head`): that is no failure, and nobody is left to be told.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : EXIT.failed)
+  })
+  const [word, ...rest] = args
+  if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
+    const text = mainHelp(Object.entries(COMMANDS).map(([name, [summary]]) => [name, summary]))
+    if (word === undefined) process.stderr.write(text)
+    else process.stdout.write(text)
+    process.exitCode = word === undefined ? EXIT.usage : 0
+  } else if (word === '--version' || word === '-v') {
+    process.stdout.write(`${version()}\n`)
+  } else {
+    process.exitCode = await runCommand(word, rest)
+  }
+}
+
+function version(): string {
+  // Two levels up from dist/src/cli is dist; the manifest lies beside that.
+  return (JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as { version: string }).version
+}
+
+async function runCommand(word: string, args: readonly string[]): Promise<number> {
+  const wants = (option: string): boolean => args.includes(option)
+  const screen = new Screen(wants('--json'))
+  const interruption = new Interruption(screen)
+  try {
+    const command = await load(word)
+    const parsed: Parsed = parse(command, args)
+    if (parsed.values.help) {
+      process.stdout.write(commandHelp(command))
+      return 0
+    }
+    await command.run({ values: parsed.values, names: parsed.names, screen, signal: interruption.signal })
+    return interruption.status ?? 0
+  } catch (error) {
+    if (interruption.status !== undefined && isInterruption(error)) return interruption.status
+    const { code, message, status } = shownError(error)
+    screen.document({ error: { code, message } })
+    const hint = status === EXIT.usage && word in COMMANDS ? `; memlane ${word} --help lists the options` : ''
+    screen.note(`memlane ${harmless(word)}: ${harmless(message)}${hint}`)
+    if (wants('--debug')) screen.note(error instanceof Error ? withCauses(error) : String(error))
+    return interruption.status ?? status
+  } finally {
+    screen.clear()
+    interruption.end()
+  }
+}
+
+async function load(word: string): Promise<Command> {
+  // Not by a look at the object: it has a `constructor` too.
+  const found = Object.entries(COMMANDS).find(([name]) => name === word)
+  if (found === undefined) throw new CliError('there is no such command: memlane --help lists them', { code: 'ERR_USAGE', status: EXIT.usage })
+  return found[1][1]()
+}
+
+function withCauses(error: Error): string {
+  const own = error.stack ?? String(error)
+  return error.cause instanceof Error ? `${own}\ncaused by ${withCauses(error.cause)}` : own
+}
+
+/** What an operation fails with when the user has ended it. */
+function isInterruption(error: unknown): boolean {
+  const { code, name } = error as { code?: string; name?: string }
+  return code === 'ERR_ABORTED' || code === 'ABORT_ERR' || name === 'AbortError'
+}
+
+/** Ctrl-C and SIGTERM: the first asks, the second ends. */
+class Interruption {
+  status: number | undefined = undefined
+  readonly #controller = new AbortController()
+  readonly #screen: Screen
+  readonly #listeners = (['SIGINT', 'SIGTERM'] as const).map((name) => [name, () => this.#interrupt(EXIT[name])] as const)
+
+  constructor(screen: Screen) {
+    this.#screen = screen
+    for (const [name, listener] of this.#listeners) process.on(name, listener)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  #interrupt(status: number): void {
+    if (this.status !== undefined) {
+      this.#screen.clear()
+      process.exit(status)
+    }
+    this.status = status
+    this.#controller.abort()
+  }
+
+  end(): void {
+    for (const [name, listener] of this.#listeners) process.off(name, listener)
+  }
+}
+

@@ -1,0 +1,98 @@
+/** How a command speaks: results on standard output, all else on standard error. */
+
+const FALLBACK_COLUMNS = 80
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+
+const CODES: Readonly<Record<Style, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+}
+
+/** Whether a stream takes colours: https://no-color.org, https://force-color.org, else whether somebody looks. */
+function takesColour(stream: NodeJS.WriteStream): boolean {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env
+  if (NO_COLOR !== undefined && NO_COLOR !== '') return false
+  if (FORCE_COLOR !== undefined && FORCE_COLOR !== '') return FORCE_COLOR !== '0'
+  return stream.isTTY === true && TERM !== 'dumb'
+}
+
+// Texts of peers and files may hold whatever moves a cursor or renames a window. Tabs and line ends are a terminal's business too.
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+
+/** A text from elsewhere, a region's name say, so that it is one line and does nothing to a terminal. */
+export function harmless(text: string): string {
+  return text.replace(CONTROLS, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Where a command writes. */
+export class Screen {
+  readonly json: boolean
+  readonly #out: NodeJS.WriteStream
+  readonly #err: NodeJS.WriteStream
+  readonly #colours: boolean
+  #isLive = false
+
+  constructor(json: boolean, out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr) {
+    this.json = json
+    this.#out = out
+    this.#err = err
+    this.#colours = !json && takesColour(out)
+  }
+
+  /** Columns that a picture may have. */
+  get columns(): number {
+    return this.#out.columns > 0 ? this.#out.columns : FALLBACK_COLUMNS
+  }
+
+  /** Whether somebody looks at the live line. */
+  get isLive(): boolean {
+    return this.#err.isTTY === true && process.env.TERM !== 'dumb'
+  }
+
+  /** The text in a style, for {@link line}; as it is where there are no colours. */
+  styled(style: Style, text: string): string {
+    const [on, off] = CODES[style]
+    return this.#colours ? `\x1b[${on}m${text}\x1b[${off}m` : text
+  }
+
+  /** A line of the result, for people. With `--json` nothing. */
+  line(text = ''): void {
+    if (this.json) return
+    this.clear()
+    this.#out.write(`${text}\n`)
+  }
+
+  /** The result, or one event of those of a command that goes on: a JSON document on a line of its own. Without `--json` nothing. */
+  document(value: unknown): void {
+    if (!this.json) return
+    this.clear()
+    this.#out.write(`${JSON.stringify(value)}\n`)
+  }
+
+  /** What is beside the result: a line on standard error, also with `--json`. */
+  note(text: string): void {
+    this.clear()
+    this.#err.write(`${text}\n`)
+  }
+
+  /** What is under way, in place of what was said of it before; only where somebody looks. */
+  live(text: string): void {
+    if (!this.isLive) return
+    const width = (this.#err.columns > 0 ? this.#err.columns : FALLBACK_COLUMNS) - 1
+    this.#err.write(`\r\x1b[2K${text.slice(0, width)}`)
+    this.#isLive = true
+  }
+
+  /** Takes the live line away. */
+  clear(): void {
+    if (!this.#isLive) return
+    this.#err.write('\r\x1b[2K')
+    this.#isLive = false
+  }
+}
