@@ -52,7 +52,7 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
     if (interruption.status !== undefined && isInterruption(error)) return interruption.status
     const { code, message, status } = shownError(error)
     screen.document({ error: { code, message } })
-    const hint = status === EXIT.usage && word in COMMANDS ? `; memlane ${word} --help lists the options` : ''
+    const hint = status === EXIT.usage && Object.hasOwn(COMMANDS, word) ? `; memlane ${word} --help lists the options` : ''
     screen.note(`memlane ${harmless(word)}: ${harmless(message)}${hint}`)
     if (wants('--debug')) screen.note(error instanceof Error ? withCauses(error) : String(error))
     return interruption.status ?? status
@@ -63,10 +63,9 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
 }
 
 async function load(word: string): Promise<Command> {
-  // Not by a look at the object: it has a `constructor` too.
-  const found = Object.entries(COMMANDS).find(([name]) => name === word)
+  const found = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined
   if (found === undefined) throw new CliError('there is no such command: memlane --help lists them', { code: 'ERR_USAGE', status: EXIT.usage })
-  return found[1][1]()
+  return found[1]()
 }
 
 function withCauses(error: Error): string {
