@@ -8,6 +8,8 @@ import { harmless, Screen } from './screen.js'
 
 /** Loaded when they are asked for: `--help` needs no native binary. */
 const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
+  demo: ['ten seconds, nothing to set up: reads the memory of a busy process, and compares', async () => (await import('./demo/command.js')).demo],
+  inspect: ['which wire does it speak, and what does it publish', async () => (await import('./inspect/command.js')).inspect],
   ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
 }
 

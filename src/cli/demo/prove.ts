@@ -1,26 +1,27 @@
 /** The initiator's half of the proof: every byte that moved is hashed on both sides. */
 import { createHash } from 'node:crypto'
+import type { MemoryRegion, Peer, TcpEndpoint } from '../../../index.js'
+import { CliError, EXIT } from '../failure.js'
+import type { Link } from './link.js'
+import { REPLY, REQUEST } from './offer.js'
 
 export const PIECE_BYTES = 1 << 20
 
-const REQUEST = 1
-const REPLY = 2
-
 /** Asks the target by message which hash its model has. The reply comes from a connection that the target opens. */
-export async function askForHash(endpoint, peer) {
+export async function askForHash(endpoint: TcpEndpoint, peer: Peer): Promise<string> {
   const reply = endpoint.recv(new Uint8Array(1024), { tag: REPLY })
   await peer.send(Buffer.from(JSON.stringify({ replyTo: endpoint.endpointInfo() })), { tag: REQUEST })
   const { data } = await reply
-  return JSON.parse(Buffer.from(data).toString()).sha256
+  return (JSON.parse(Buffer.from(data).toString()) as { sha256: string }).sha256
 }
 
-export async function readWhole(peer, scratch, expected) {
+export async function readWhole(peer: Peer, scratch: MemoryRegion, expected: string): Promise<void> {
   await peer.read('model', { into: scratch })
   demand(sha256(new Uint8Array(scratch.buffer)), expected, 'the region read whole')
 }
 
 /** Through any transport, because a faster one that moves other bytes would be no comparison. */
-export async function readInPieces(link, length, expected, transport) {
+export async function readInPieces(link: Link, length: number, expected: string, transport: string): Promise<number> {
   link.memory.fill(0)
   const pieces = Math.ceil(length / PIECE_BYTES)
   for (let piece = 0; piece < pieces; piece++) {
@@ -32,20 +33,18 @@ export async function readInPieces(link, length, expected, transport) {
 }
 
 /** Writes what was read, every bit turned over, so that bytes which merely stayed where they were cannot pass. */
-export async function writeBack(peer, scratch, inboxHash) {
+export async function writeBack(peer: Peer, scratch: MemoryRegion, inboxHash: () => Promise<string>): Promise<void> {
   const memory = new Uint8Array(scratch.buffer)
-  for (let offset = 0; offset < memory.length; offset++) memory[offset] ^= 0xff
+  for (const [offset, byte] of memory.entries()) memory[offset] = byte ^ 0xff
   const written = await peer.write('inbox', scratch)
-  if (written !== memory.length) throw new Mismatch(`${written} of ${memory.length} bytes were written`)
+  if (written !== memory.length) throw mismatch(`${written} of ${memory.length} bytes were written`)
   demand(await inboxHash(), sha256(memory), 'the region written')
 }
 
-export class Mismatch extends Error {}
-
-function demand(found, expected, what) {
-  if (found !== expected) throw new Mismatch(`${what} has SHA-256 ${found}, not ${expected}`)
+function demand(found: string, expected: string, what: string): void {
+  if (found !== expected) throw mismatch(`${what} has SHA-256 ${found}, not ${expected}`)
 }
 
-function sha256(bytes) {
-  return createHash('sha256').update(bytes).digest('hex')
-}
+const mismatch = (what: string): CliError => new CliError(`mismatch: ${what}`, { code: 'ERR_MISMATCH', status: EXIT.mismatch })
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
