@@ -1,3 +1,5 @@
+import { on, once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import { DTYPES, type DType, type MemlaneError, type Publishable } from 'memlane'
 import { endpoint, pair, thrown } from './support/pair'
@@ -183,4 +185,36 @@ test('a name is published once, and again when its region is closed', async (t) 
   t.deepEqual((await peer.readTensor('x')).data, Int8Array.of(3))
   await target.close()
   t.like(thrown(() => target.publish('y', Int8Array.of(1))), { code: 'ERR_CLOSED' })
+})
+
+/** Waits for tensors `x0` to `x7` at a port, and tells of each the last number that it finds when it first sees the name. */
+const WATCHER = `
+  const { workerData, parentPort } = require('node:worker_threads')
+  const { TcpEndpoint } = require(workerData.memlane)
+  void (async () => {
+    const endpoint = await TcpEndpoint.listen()
+    const peer = await endpoint.connect('tcp://127.0.0.1:' + workerData.port)
+    parentPort.postMessage('ready')
+    for (let index = 0; index < 8; index++) {
+      while (!(await peer.refresh()).has('x' + index));
+      const { data } = await peer.readTensor('x' + index, { rows: [1023, 1024] })
+      parentPort.postMessage(data.at(-1))
+    }
+    await endpoint.close()
+  })()`
+
+test('whoever sees a published name sees all of its elements', async (t) => {
+  const owner = await endpoint(t)
+  const worker = new Worker(WATCHER, { eval: true, workerData: { memlane: require.resolve('memlane'), port: owner.port } })
+  const exited = once(worker, 'exit')
+  const said = on(worker, 'message')
+  const next = async (): Promise<unknown> => ((await said.next()) as { value: unknown[] }).value[0]
+  t.is(await next(), 'ready')
+  const data = new Float32Array(1024 * 4096).fill(7)
+  for (let index = 0; index < 8; index++) {
+    const region = owner.publish(`x${index}`, { data, shape: [1024, 4096] })
+    t.is(await next(), 7)
+    await region.close()
+  }
+  t.deepEqual(await exited, [0])
 })

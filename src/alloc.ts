@@ -30,16 +30,17 @@ export function alloc(
   return allocate(endpoint, name, length, checkRights(given, 'none', tokens), tensor)
 }
 
-/** A region of that length, of a tensor where one is given. */
+/** A region of that length, of a tensor where one is given, which has these bytes when peers first see it. */
 export function allocate(
   endpoint: Lifetime,
   name: string,
   length: number,
   { access, allow }: CheckedRights,
-  tensor: TensorKind | undefined
+  tensor: TensorKind | undefined,
+  bytes?: Uint8Array
 ): MemoryRegion {
   const shape = tensor === undefined ? undefined : [...tensor.shape]
-  const made = native.alloc(attached(), endpoint.use(), name, length, access, allow, tensor?.dtype, shape)
+  const made = native.alloc(attached(), endpoint.use(), name, length, access, allow, tensor?.dtype, shape, bytes)
   if (made.failure !== undefined) throw fromFailure(made.failure)
   return makeRegion(made.handle, endpoint, name, made.address, length, access, { tensor, allow })
 }

@@ -210,7 +210,7 @@ export class TcpEndpoint extends EndpointEmitter {
 
   /**
    * A region that holds a copy of a tensor, which peers may read: {@link alloc} with the `dtype` and `shape` of `tensor`, and its
-   * bytes. The array is the caller's again when this returns.
+   * elements. They are in it before anybody can see its name. The array is the caller's again when this returns.
    *
    * The type is what the class of the array says, the shape is one dimension, unless `tensor` has them. To show peers other
    * elements, store into `region.typed()`, which they may read half changed; or close the region and publish anew.

@@ -123,9 +123,7 @@ export function publish(
   const { tensor, bytes } = checkedTensor(value)
   const rights = checkRights(options, 'read', tokens)
   try {
-    const region = allocate(endpoint, name, tensor.length, rights, tensor)
-    new Uint8Array(region.buffer).set(bytes)
-    return region
+    return allocate(endpoint, name, tensor.length, rights, tensor, bytes)
   } catch (error) {
     if (!(error instanceof MemlaneError) || error.code !== 'ERR_REGION_EXISTS') throw error
     const { code, origin, retryable, message } = error
