@@ -23,6 +23,10 @@ const ARRAYS: Record<DType, [number, string]> = {
   bool: [1, 'Uint8Array'],
   float8_e4m3fn: [1, 'Uint8Array'],
   float8_e5m2: [1, 'Uint8Array'],
+  float8_e4m3fnuz: [1, 'Uint8Array'],
+  float8_e5m2fnuz: [1, 'Uint8Array'],
+  float8_e8m0fnu: [1, 'Uint8Array'],
+  complex64: [8, 'Float32Array'],
 }
 
 const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
@@ -45,7 +49,7 @@ test('a tensor of every type arrives as its array, with its shape', async (t) =>
     t.is(tensor.dtype, dtype)
     t.deepEqual(tensor.shape, [2, 3, 5])
     t.is(tensor.data.constructor.name, name)
-    t.is(tensor.data.length, 30)
+    t.is(tensor.data.length, dtype === 'complex64' ? 60 : 30)
     t.deepEqual(tensor.data, live)
     t.not(tensor.data.buffer, live.buffer)
     same(t, bytesOf(tensor), counting(region.length))

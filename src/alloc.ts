@@ -6,8 +6,8 @@ import type { Lifetime } from './lifetime.js'
 import { native } from './native.js'
 import type { AllocOptions, TensorOptions } from './options.js'
 import { makeRegion, type MemoryRegion } from './region.js'
-import { checkRights } from './rights.js'
-import { checkTensor } from './tensor.js'
+import { checkRights, type CheckedRights } from './rights.js'
+import { checkTensor, type TensorKind } from './tensor.js'
 
 /** `endpoint.alloc`: so many bytes, or as many as a tensor has. `tokens` are the endpoint's, by name. */
 export function alloc(
@@ -27,9 +27,20 @@ export function alloc(
   checkKeys(given, isTensor ? ['dtype', 'shape', 'access', 'allow'] : ['access', 'allow'])
   const tensor = isTensor ? checkTensor(size.dtype, size.shape) : undefined
   const length = tensor?.length ?? byteCount(size, 'length', 1)
-  const { access, allow } = checkRights(given, 'none', tokens)
+  return allocate(endpoint, name, length, checkRights(given, 'none', tokens), tensor)
+}
+
+/** A region of that length, of a tensor where one is given, which has these bytes when peers first see it. */
+export function allocate(
+  endpoint: Lifetime,
+  name: string,
+  length: number,
+  { access, allow }: CheckedRights,
+  tensor: TensorKind | undefined,
+  bytes?: Uint8Array
+): MemoryRegion {
   const shape = tensor === undefined ? undefined : [...tensor.shape]
-  const made = native.alloc(attached(), endpoint.use(), name, length, access, allow, tensor?.dtype, shape)
+  const made = native.alloc(attached(), endpoint.use(), name, length, access, allow, tensor?.dtype, shape, bytes)
   if (made.failure !== undefined) throw fromFailure(made.failure)
   return makeRegion(made.handle, endpoint, name, made.address, length, access, { tensor, allow })
 }
