@@ -64,6 +64,10 @@ test('what is published is a copy: the array is the caller’s again', async (t)
   t.deepEqual(region.typed(), Float32Array.of(2, 3, 4))
   new Float32Array(region.buffer)[0] = 7
   t.deepEqual((await peer.readTensor('part')).data, Float32Array.of(7, 3, 4), 'and the region is live')
+  const shared = new Float32Array(new SharedArrayBuffer(16), 4, 2).fill(5)
+  target.publish('shared', shared)
+  shared.fill(6)
+  t.deepEqual((await peer.readTensor('shared')).data, Float32Array.of(5, 5), 'shared memory is copied as any other')
 })
 
 test('a shape and a type are taken from whichever names a tensor has for them', async (t) => {

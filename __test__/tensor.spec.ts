@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import test from 'ava'
 import { DTYPES, type DType, type MemlaneError, type Tensor } from 'memlane'
 import { file } from './support/files'
@@ -30,6 +32,17 @@ const ARRAYS: Record<DType, [number, string]> = {
 }
 
 const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+test('docs/tensors.md has every type, with its bytes and its array', (t) => {
+  const page = readFileSync(join(dirname(require.resolve('memlane/package.json')), 'docs', 'tensors.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `(\w+)` \| (\d) \|(.*?)\|/gm)]
+  t.deepEqual(rows.map(([, dtype]) => dtype).sort(), [...DTYPES].sort())
+  for (const [, dtype, size, array = ''] of rows) {
+    const [bytes, name] = ARRAYS[dtype as DType]
+    t.is(Number(size), bytes, dtype)
+    t.true(array.includes(`\`${name}\``), dtype)
+  }
+})
 
 test('a tensor of every type arrives as its array, with its shape', async (t) => {
   const { target, peer } = await pair(t)

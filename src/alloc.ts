@@ -19,7 +19,10 @@ export function alloc(
 ): MemoryRegion {
   checkName(name)
   if (ArrayBuffer.isView(size) || types.isAnyArrayBuffer(size)) {
-    throw valueError('memory of JavaScript cannot be a region: alloc(name, length) makes one, and its buffer takes a copy of the bytes')
+    throw valueError(
+      'memory of JavaScript cannot be a region: publish(name, array) makes one with a copy of it, alloc(name, length) one whose buffer ' +
+        'is to be filled'
+    )
   }
   const isTensor = typeof size === 'object' && size !== null && !Array.isArray(size)
   if (isTensor && options !== undefined) throw valueError('the options of a tensor are beside its dtype and shape: leave the third argument out')
