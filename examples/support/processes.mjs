@@ -14,13 +14,17 @@ export function start(url, ...args) {
   return child
 }
 
+/** What it prints, line by line. */
+export function lines(child) {
+  return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+}
+
 /** The first line that it prints; fails when it ends without one. */
 export async function firstLine(child) {
-  for await (const line of createInterface({ input: child.stdout })) {
-    child.stdout.resume()
-    return line
-  }
-  throw new Error(`${child.spawnargs.slice(1).join(' ')} ended and said nothing`)
+  const { value, done } = await lines(child).next()
+  if (done) throw new Error(`${child.spawnargs.slice(1).join(' ')} ended and said nothing`)
+  child.stdout.resume()
+  return value
 }
 
 /** Ends these processes, or all that are still there. */
