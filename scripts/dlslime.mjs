@@ -11,6 +11,7 @@ const NUMPY_VERSION = '2.4.6'
 
 const CACHE = join(dirname(dirname(fileURLToPath(import.meta.url))), 'build', 'interop')
 const INSTALL_TIMEOUT_MS = 240_000
+const IMPORT_TIMEOUT_MS = 60_000
 const DEBIAN_LIBRARIES = 'the wheel needs the Debian packages libibverbs1 and librdmacm1'
 
 const run = promisify(execFile)
@@ -63,7 +64,7 @@ async function withNumpy() {
   const environment = await wheelPython()
   if ('missing' in environment) return environment
   const { python } = environment
-  const there = () => run(python, ['-c', 'import numpy'], { timeout: 60_000 }).then(() => true, () => false)
+  const there = () => run(python, ['-c', 'import numpy'], { timeout: IMPORT_TIMEOUT_MS }).then(() => true, () => false)
   if (await there()) return environment
   if (process.env.MEMLANE_WHEEL_PYTHON) return { missing: `${python} has no NumPy` }
   const missing = await install(python, 'numpy', NUMPY_VERSION, ['--only-binary', ':all:'])
@@ -83,7 +84,7 @@ async function install(python, name, version, more = []) {
 
 async function tryImport(python) {
   try {
-    await run(python, ['-c', 'from dlslime import TcpEndpoint'], { timeout: 60_000 })
+    await run(python, ['-c', 'from dlslime import TcpEndpoint'], { timeout: IMPORT_TIMEOUT_MS })
     return { python }
   } catch (error) {
     const text = lastLine(error)
@@ -91,6 +92,7 @@ async function tryImport(python) {
   }
 }
 
-function lastLine({ stderr, message }) {
-  return (stderr?.trim() || message).split('\n').at(-1)
+function lastLine({ stderr, message, killed }) {
+  if (killed) return 'it was not over in time'
+  return (stderr?.trim() || message.trim()).split('\n').at(-1)
 }
