@@ -8,6 +8,8 @@ import { Redis } from 'ioredis'
 import { TcpEndpoint } from 'memlane'
 import { RedisDirectory } from 'memlane/redis'
 
+import '../support/complaints.mjs'
+
 const LOOK_EVERY_MS = 20
 
 const [name, ...others] = process.argv.slice(2)

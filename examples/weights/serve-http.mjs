@@ -3,6 +3,8 @@ import { createReadStream, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { pipeline } from 'node:stream'
 
+import '../support/complaints.mjs'
+
 const PIECE_BYTES = 1 << 20 // larger than the default of 64 KiB, which is slower here
 
 const file = process.argv[2]
