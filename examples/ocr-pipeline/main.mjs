@@ -18,6 +18,7 @@ const HELP = `node main.mjs [options]
   --rounds N    rounds of each transport, in turns (3)
   --items N     items on each receipt: two pieces of text more for the second process (1)
   --threads N   threads of each model (1)
+  --memlane     memlane alone, nothing to compare with
   --json        one JSON document and nothing else
   --help        this text
 
@@ -51,7 +52,7 @@ async function main() {
   const detect = await loadDetector(options.threads)
   const links = []
   try {
-    for (const transport of TRANSPORTS) links.push(await startLink(transport, options.threads))
+    for (const transport of options.memlane ? TRANSPORTS.slice(0, 1) : TRANSPORTS) links.push(await startLink(transport, options.threads))
     for (const link of links) await readPages(pages.slice(0, SLOTS), detect, link)
     const rounds = []
     for (let round = 0; round < options.rounds; round++) {
@@ -71,6 +72,7 @@ function commandLine() {
       rounds: number(3),
       items: number(1),
       threads: number(1),
+      memlane: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -98,13 +100,22 @@ async function startLink({ name, module, awaitSends = false }, threads) {
   }
 
   const { sender } = await import(module)
-  const { place, send, close } = await Promise.race([trouble, sender(child, SLOTS, { onAnswer, onTrouble, awaitSends })])
+  const sending = Promise.race([trouble, sender(child, SLOTS, { onAnswer, onTrouble, awaitSends })])
+  const { place, send, close } = await sending.catch((error) => {
+    child.kill()
+    throw error
+  })
   return {
     name,
     place,
     send,
     /** What the second process answers to a page: `{ text, started, ended, late }`. */
-    answer: (page) => Promise.race([trouble, new Promise((resolve) => waiting.set(page, resolve))]),
+    answer(page) {
+      const answer = Promise.race([trouble, new Promise((resolve) => waiting.set(page, resolve))])
+      // Nobody waits for the last ones when an earlier one has failed.
+      answer.catch(() => {})
+      return answer
+    },
     async close() {
       await close()
       if (child.connected) child.disconnect()

@@ -24,6 +24,11 @@ for (const { transport, latestTimerMs, shortestRecognitionMs } of rows) {
   console.log(`ok  3 receipts by ${transport}: every text right, event loop blocked for up to ${latestTimerMs.toFixed(0)} ms`)
 }
 
+// Long receipts keep the second process behind: the first one must not write over crops that it has not seen yet.
+const long = JSON.parse(run('--memlane', '--pages', '4', '--rounds', '1', '--items', '9', '--json').stdout)
+assert.deepEqual(long.wrong, [])
+console.log('ok  4 long receipts by memlane, faster found than read: every text right')
+
 const refused = run('--pages', 'many')
 assert.equal(refused.status, 1)
 assert.equal(refused.stderr, 'ocr-pipeline: --pages takes a whole number from 1 to 10000\n')
