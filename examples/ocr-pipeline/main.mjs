@@ -5,25 +5,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 
 import { CROP_ELEMENTS, cutOut } from './crop.mjs'
 import { loadDetector } from './detect.mjs'
+import { commandLine, HELP } from './options.mjs'
 import { drawReceipt, HEIGHT, WIDTH } from './pages.mjs'
 import { report } from './report.mjs'
 
-const HELP = `node main.mjs [options]
-
-  --pages N     pages a round (20)
-  --rounds N    rounds of each transport, in turns (3)
-  --items N     items on each receipt: two pieces of text more for the second process (1)
-  --threads N   threads of each model (1)
-  --memlane     memlane alone, nothing to compare with
-  --json        one JSON document and nothing else
-  --help        this text
-
-Exit status: 0 when every text came back right, else 1.
-`
 const TRANSPORTS = [
   { name: 'memlane', module: './over-memlane.mjs' },
   { name: 'child_process IPC', module: './over-ipc.mjs' },
@@ -48,7 +36,7 @@ async function main() {
     process.stdout.write(HELP)
     return 0
   }
-  const pages = Array.from({ length: options.pages }, (_, number) => drawReceipt(number, options.items))
+  const pages = Array.from({ length: options.pages }, (_, number) => drawReceipt(number, itemsOn(number, options)))
   const detect = await loadDetector(options.threads)
   const links = []
   try {
@@ -64,26 +52,9 @@ async function main() {
   }
 }
 
-function commandLine() {
-  const number = (value) => ({ type: 'string', default: String(value) })
-  const { values } = parseArgs({
-    options: {
-      pages: number(20),
-      rounds: number(3),
-      items: number(1),
-      threads: number(1),
-      memlane: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  const most = { pages: 10_000, rounds: 1000, items: 12, threads: 64 }
-  for (const [name, limit] of Object.entries(most)) {
-    const value = Number(values[name])
-    if (!Number.isInteger(value) || value < 1 || value > limit) throw new Error(`--${name} takes a whole number from 1 to ${limit}`)
-    values[name] = value
-  }
-  return values
+/** As many on every receipt; or from none to twice as many, in turns. */
+function itemsOn(number, { items, vary }) {
+  return vary ? (2 * number) % (2 * items + 1) : items
 }
 
 /** A second process, and the way to it by one transport. */

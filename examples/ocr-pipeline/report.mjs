@@ -1,7 +1,7 @@
 /** What the rounds showed: whether every text is right, pages a second, and how long finished pages lay about. */
 
 /** Prints it; the exit status, 0 when every text is right. */
-export function report(rounds, pages, { json, items }) {
+export function report(rounds, pages, { json }) {
   const wrong = rounds.flatMap(({ transport, read }) => {
     return read.flatMap(({ text }, page) => (same(text, pages[page].text) ? [] : [{ transport, page, text, drawn: pages[page].text }]))
   })
@@ -9,7 +9,7 @@ export function report(rounds, pages, { json, items }) {
     return row(name, rounds.filter(({ transport }) => transport === name))
   })
   if (json) console.log(JSON.stringify({ right: wrong.length === 0, rows, wrong }))
-  else print(rows, wrong, { rounds: rounds.length / rows.length, pages: pages.length, fields: 4 + 2 * items, all: rounds.length * pages.length })
+  else print(rows, wrong, { rounds: rounds.length / rows.length, pages: pages.length, fields: [...new Set(pages.map(({ text }) => text.length))].sort((one, other) => one - other).join(', '), all: rounds.length * pages.length })
   return wrong.length === 0 ? 0 : 1
 }
 
@@ -40,7 +40,7 @@ function waited({ sent, read }, page) {
 }
 
 function print(rows, wrong, { rounds, pages, fields, all }) {
-  console.log(`${rounds} rounds of ${pages} receipts by each transport, in turns; ${fields} pieces of text on each.\n`)
+  console.log(`${rounds} rounds of ${pages} receipts by each transport, in turns; ${fields} pieces of text on them.\n`)
   console.log('                              pages a second     second process idle though a     ms a page       its event loop')
   console.log('                           median (worst–best)   page was sent: p50, p99 ms    detect, recognise  blocked, longest')
   for (const one of rows) {
