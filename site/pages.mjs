@@ -45,6 +45,9 @@ function below(folder, names) {
 /** The files that are pages, by their paths in the repository. */
 export const pages = () => [...SINGLE, ...Object.entries(FOLDERS).flatMap(([folder, names]) => below(folder, names))].filter((path) => existsSync(join(root, path)))
 
+/** All documents whose links are looked at: the pages, and what only the repository shows. */
+export const documents = () => [...pages(), ...['npm', 'crates'].flatMap((folder) => below(folder, /(^|\/)README\.md$/))]
+
 /** Where a page is in the site, as the path of a Markdown file: `docs/cli/README.md` is `cli/index.md`. */
 export function addressOf(path) {
   const address = ADDRESSES[path] ?? path.replace(/^docs\//, '').replace(/(^|\/)README\.md$/, '$1index.md')
