@@ -14,7 +14,7 @@ const GROUPS = [
   },
   {
     text: 'Guide',
-    pages: ['tensors', 'recipes', 'directory', 'security', 'operations', 'errors', 'metrics', 'diagnostics'].map((name) => `docs/${name}.md`),
+    pages: ['usage', 'tensors', 'recipes', 'directory', 'security', 'operations', 'errors', 'metrics', 'diagnostics'].map((name) => `docs/${name}.md`),
   },
   { text: 'Speed', pages: ['performance', 'tuning', 'long-roads', 'scale', 'comparison'].map((name) => `docs/${name}.md`) },
   { text: 'Design', pages: ['guarantees', 'protocol', 'lifecycle', 'architecture'].map((name) => `docs/${name}.md`) },

@@ -94,7 +94,7 @@ function lookUp(page, text) {
     else if (language === 'python' || language === 'py') parsed(page, line, () => parsePython(code))
     else if (!SHOWN.includes(language) && !isProgram({ language })) fail(line - 1, `nobody knows what to do with a block of '${language}'; suites/docs/run.mjs lists those that are only shown`)
   }
-  for (const match of text.matchAll(/`(npm run [^`\n]+)`/g)) {
+  for (const match of text.matchAll(/`((?:npm run|npx memlane) [^`\n]+)`/g)) {
     page.commands += 1
     const wrong = wrongCommand(match[1].split(' '))
     if (wrong !== undefined) fail(text.slice(0, match.index).split('\n').length, wrong)
