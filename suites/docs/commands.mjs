@@ -62,8 +62,8 @@ function wrongNpm(args) {
 
 function wrongMemlane([command, ...args]) {
   const program = typeof bin === 'string' ? bin : bin?.memlane
-  if (program === undefined) return 'package.json has no command memlane'
   if (command === undefined || /^[-…A-Z]/.test(command)) return undefined
+  if (program === undefined) return 'package.json has no command memlane'
   if (!new RegExp(`^\\s+(memlane )?${command}\\b`, 'm').test(help(program))) return `memlane has no command '${command}'`
   return wrongOption(args, `memlane ${command}`, program, command)
 }
