@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { root } from './support/error-table'
@@ -46,6 +46,31 @@ test.serial('an example that does not do what the document says is told with its
   ]
   for (const pattern of expected) t.is(failures.filter((line) => pattern.test(line)).length, 1, `${pattern}\n${stdout}`)
   t.is(failures.length, expected.length, stdout)
+})
+
+test('no link of the documents leads nowhere, and every page has a place in the site', (t) => {
+  const program = `
+    import { checkFiles } from ${JSON.stringify(`file://${root}/site/check-files.mjs`)}
+    import { documents, sidebar } from ${JSON.stringify(`file://${root}/site/pages.mjs`)}
+    const { links, problems } = checkFiles(documents())
+    console.log(JSON.stringify({ links, problems, groups: sidebar().length }))`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
+  t.is(stderr, '')
+  const { links, problems, groups } = JSON.parse(stdout) as { links: number; problems: string[]; groups: number }
+  t.deepEqual(problems, [])
+  t.true(links > 500 && groups > 5)
+})
+
+test('a picture says in words what it shows, follows light and dark, and stands in a page', (t) => {
+  const folder = join(root, 'docs', 'pictures')
+  const concepts = readFileSync(join(root, 'docs', 'concepts.md'), 'utf8')
+  for (const file of readdirSync(folder)) {
+    const picture = readFileSync(join(folder, file), 'utf8')
+    t.regex(picture, /<title id="title">[^<]{10,}<\/title>\n<desc id="desc">[^<]{40,}<\/desc>/, file)
+    t.true(picture.includes('prefers-color-scheme:dark'), file)
+    t.notRegex(picture, /(href|src)=|url\((?!#)/, `${file} fetches something`)
+    t.regex(concepts, new RegExp(`!\\[[^\\]]{20,}\\]\\(pictures/${file}\\)`), file)
+  }
 })
 
 test.serial('a link that leads nowhere is told with its file and line', (t) => {

@@ -24,7 +24,13 @@ const GROUPS = [
 ]
 
 /** What a page is called in the sidebar where its own title says too little there. */
-const TITLES = { 'README.md': 'Overview', 'docs/api/README.md': 'Modules', 'docs/security.md': 'Security', 'SECURITY.md': 'Security policy' }
+const TITLES = {
+  'README.md': 'Overview',
+  'docs/api/README.md': 'Modules',
+  'docs/api/redis.md': 'memlane/redis',
+  'docs/security.md': 'Security',
+  'SECURITY.md': 'Security policy',
+}
 
 /** Addresses that do not follow from the file's: beside docs/security.md there must be no second `security`. */
 const ADDRESSES = { 'SECURITY.md': 'security-policy.md' }

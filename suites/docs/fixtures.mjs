@@ -20,4 +20,8 @@ export const peer = await endpoint.connect(target.endpointInfo())
 /** A region to read into, which has the dtype and shape of the peer's `weights`. */
 export const scratch = endpoint.alloc('scratch', { dtype: 'bfloat16', shape: [4096, 4096] })
 
+/** What onnxruntime-node is and makes, which is not installed here: examples with these are compiled only. */
+export const ort = /** @type {any} */ (undefined)
+export const session = /** @type {any} */ (undefined)
+
 export const secrets = { trainer: 'the secret of trainers, 32 bytes', viewer: 'the secret of viewers, 32 bytes.' }
