@@ -1,10 +1,11 @@
 import { TcpEndpoint, type ListenOptions, type Peer, type PeerInfo } from '../../../index.js'
+import { CliError } from '../failure.js'
 import { machine } from './machine.js'
 import { Measurement, type Way } from './measurement.js'
 import { OwnTarget } from './own-target.js'
 import { spanOf, warmupOf, type Plan } from './plan.js'
 import { allows, chosenRegion } from './region.js'
-import { rowOf, type Op, type Result, type Row } from './result.js'
+import { rowOf, sizeName, type Op, type Result } from './result.js'
 
 /** Tells what is under way: the row's place among all, and its operations so far. */
 export type Tell = (op: Op, bytes: number, row: number, rows: number, operations: number) => void
@@ -37,8 +38,8 @@ export class Session {
   private constructor(options: SessionOptions, endpoint: TcpEndpoint, peer: Peer, own: OwnTarget | undefined) {
     const { plan, timeoutMs, command } = options
     const [region, { length, access }] = chosenRegion(peer, plan.ops, plan.region)
-    const fitting = plan.sizes.filter((size) => size <= length)
-    const local = endpoint.alloc('local', fitting.length === 0 ? 1 : spanOf(plan, length))
+    if (plan.sizes.every((size) => size > length)) throw new CliError(`the region ${JSON.stringify(region)} has ${sizeName(length)}, less than all --sizes`)
+    const local = endpoint.alloc('local', spanOf(plan, length))
     this.#options = options
     this.#endpoint = endpoint
     this.#own = own
@@ -127,12 +128,9 @@ export class Session {
       complete = !signal.aborted
     } finally {
       clearInterval(timer)
-      if (measurement.latencies.count > 0) this.result.rows.push(this.#row(op, bytes, measurement, complete))
+      const { latencies, seconds } = measurement
+      if (latencies.count > 0) this.result.rows.push(rowOf(op, bytes, latencies, seconds, complete))
     }
-  }
-
-  #row(op: Op, bytes: number, { latencies, seconds }: Measurement, complete: boolean): Row {
-    return rowOf(op, bytes, latencies, seconds, complete)
   }
 
   /** What is written to somebody's region is what was there, so that a run changes nothing, however it ends. */

@@ -13,7 +13,7 @@ import { throughput } from './throughput.js'
 export function targetText({ target: { kind, address, region, region_bytes, wire, busy, checked } }: Result): string {
   const who = kind === 'own' ? `a process of its own at ${address}` : address
   const state = busy ? ', its event loop blocked for 300 ms of every 310' : ''
-  return `${who}, region ${JSON.stringify(region)} of ${sizeText(region_bytes)}, ${wire} wire${state}${checked ? ', every byte checked' : ''}`
+  return `${who}, region ${harmless(JSON.stringify(region))} of ${sizeText(region_bytes)}, ${wire} wire${state}${checked ? ', every byte checked' : ''}`
 }
 
 /** How it was measured, in words. */
@@ -41,7 +41,7 @@ export function report(result: Result, look: Look, size: number | undefined): st
   const { rows, machine } = result
   const { styled } = look
   const lines = [
-    `memlane bench: ${harmless(targetText(result))}`,
+    `memlane bench: ${targetText(result)}`,
     machineText(machine),
     `Node ${machine.node}, memlane ${machine.memlane}; processes ${machine.placement}`,
     methodText(result),
