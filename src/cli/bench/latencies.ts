@@ -87,7 +87,7 @@ export class Latencies {
 
   spread(perDecade = PER_DECADE): Spread {
     if (this.#count === 0) return { perDecade, first: 0, counts: [] }
-    const stepOf = (us: number): number => Math.floor(Math.log10(us) * perDecade)
+    const stepOf = (us: number): number => Math.floor(Math.log10(Math.max(us, LOWEST_US)) * perDecade)
     const within = (us: number): number => Math.min(this.#max, Math.max(this.#min, us))
     const first = stepOf(this.#min)
     const counts = Array.from({ length: stepOf(this.#max) - first + 1 }, () => 0)

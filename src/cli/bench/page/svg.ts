@@ -1,8 +1,8 @@
 /** SVG by hand: elements, text, and scales from a figure to a place. */
 
 /** What of a text is no mark-up, in content and in attributes. */
-export function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
+export function escaped(content: string): string {
+  return content.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
 }
 
 type Attributes = Readonly<Record<string, string | number | undefined>>
