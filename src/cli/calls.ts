@@ -3,6 +3,10 @@
  * measured passes here, but for the transport that is this very channel.
  */
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+
+/** How long a forked process has to end by itself. */
+const PATIENCE_MS = 2000
 
 interface Reply {
   reply?: number
@@ -64,4 +68,14 @@ export class Caller {
     for (const { reject } of this.#waiting.values()) reject(this.#gone)
     this.#waiting.clear()
   }
+}
+
+/** Lets a forked process go, and ends it by force if it does not. */
+export async function letGo(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  const left = once(child, 'exit')
+  if (child.connected) child.disconnect()
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+  await left
+  clearTimeout(timer)
 }

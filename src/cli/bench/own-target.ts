@@ -1,12 +1,9 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { MemoryRegion, Peer, PeerInfo } from '../../../index.js'
-import { Caller } from '../calls.js'
+import { Caller, letGo } from '../calls.js'
 import { CliError, EXIT } from '../failure.js'
 import { firstDifference } from './pattern.js'
-
-const PATIENCE_MS = 2000
 
 /** The region of a target that the bench starts. */
 export const OWN_REGION = 'bench'
@@ -39,13 +36,8 @@ export class OwnTarget {
     refuse(await this.#caller.call<number>('firstDifference'), 'write')
   }
 
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined) return
-    const left = once(this.#child, 'exit')
-    if (this.#child.connected) this.#child.disconnect()
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS)
-    await left
-    clearTimeout(timer)
+  stop(): Promise<void> {
+    return letGo(this.#child)
   }
 }
 

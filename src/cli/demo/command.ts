@@ -1,13 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { accessSync, constants, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { TcpEndpoint, type MemoryRegion, type Peer } from '../../../index.js'
+import { Caller, letGo } from '../calls.js'
 import { command } from '../command.js'
 import { CliError } from '../failure.js'
 import type { Screen } from '../screen.js'
 import { sizeText } from '../units.js'
-import { Caller } from './calls.js'
 import { compare } from './compare.js'
 import { dialIpc } from './ipc.js'
 import type { Link } from './link.js'
@@ -15,9 +14,6 @@ import { dialNet } from './node-net.js'
 import { askForHash, PIECE_BYTES, readInPieces, readWhole, writeBack } from './prove.js'
 import { comparison, conclusion } from './report.js'
 import type { Offer, Wish } from './offer.js'
-
-/** How long the target has to end by itself. */
-const PATIENCE_MS = 2000
 
 export const demo = command({
   name: 'demo',
@@ -38,7 +34,7 @@ export const demo = command({
       await play(child, { file: file === undefined ? undefined : resolve(file), tamper }, { screen, signal, undo })
     } finally {
       for (const close of undo.reverse()) await close().catch(() => {})
-      await end(child)
+      await letGo(child)
     }
   },
 })
@@ -119,13 +115,4 @@ async function prove({ endpoint, peer, scratch, links, caller, screen, bytes, si
   await caller.call('busy', false)
   await writeBack(peer, scratch, () => caller.call<string>('inboxHash'))
   screen.line(`  write     ${sizeText(bytes)} into a second region: SHA-256 is the same on both sides`)
-}
-
-/** Lets the target go, and ends it by force if it does not. */
-async function end(child: ChildProcess): Promise<void> {
-  if (child.connected) child.disconnect()
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
-  await once(child, 'exit')
-  clearTimeout(timer)
 }
