@@ -33,7 +33,7 @@ export async function sender(child, slots, { onAnswer, onTrouble }) {
   }
 }
 
-/** In the process that recognises: pages as they come, `{ page, crops, answer }`. Crops are not copied out of the region. */
+/** In the process that recognises: pages as they come, `{ page, crops, answer }`. Crops are a view over the region. */
 export async function* receiver() {
   const [{ address, slots }] = await once(process, 'message')
   const endpoint = await TcpEndpoint.listen()
