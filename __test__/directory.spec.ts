@@ -311,3 +311,19 @@ test('names and directories that make no sense are refused at the call', async (
     t.like(thrown(() => TcpEndpoint.listen({ directory: directory as unknown as Directory })), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
   }
 })
+
+test('an endpoint that is announced when its regions are made is found with them', async (t) => {
+  const endpoint = await TcpEndpoint.listen()
+  t.teardown(() => endpoint.close())
+  const reader = await TcpEndpoint.listen()
+  t.teardown(() => reader.close())
+  const reading = reader.connect({ name: 'announced-late' }).then((peer) => peer.readTensor('state', { dtype: 'uint8' }))
+  endpoint.publish('state', Uint8Array.of(7))
+  const announcement = await endpoint.announce('announced-late')
+  t.is(endpoint.announcement, announcement)
+  t.deepEqual((await reading).data, Uint8Array.of(7))
+  t.throws(() => endpoint.announce(''), { instanceOf: TypeError })
+  await endpoint.close()
+  t.is(await processDirectory.lookup('announced-late'), undefined, 'its close withdraws it')
+  t.throws(() => endpoint.announce('announced-late'), { code: 'ERR_CLOSED' })
+})

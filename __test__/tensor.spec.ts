@@ -206,3 +206,16 @@ test('what a peer says of its tensors is looked at, and nonsense is the peer’s
   t.like(error, { code: 'ERR_TENSOR' })
   t.regex(error.message, /toString \[3\].*not known here/)
 })
+
+test('a tensor of another type than the one wanted is ERR_TENSOR, and both are named', async (t) => {
+  const { target, peer } = await pair(t)
+  const region = target.publish('x', { data: Float32Array.of(1, 2), shape: [2, 1] })
+  t.deepEqual((await peer.readTensor('x', { dtype: 'float32' })).data, Float32Array.of(1, 2))
+  t.deepEqual(region.typed('float32'), Float32Array.of(1, 2))
+  const remote = t.throws<MemlaneError>(() => peer.readTensor('x', { dtype: 'int32' }))
+  t.like(remote, { code: 'ERR_TENSOR', message: `the region "x" of 127.0.0.1:${target.port} is float32 [2, 1], not int32` })
+  const local = t.throws<MemlaneError>(() => region.typed('int32'))
+  t.like(local, { code: 'ERR_TENSOR', message: 'the region "x" is float32 [2, 1], not int32' })
+  t.throws(() => region.typed('float' as 'float32'), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => peer.readTensor('x', { dtype: 'float' as 'float32' }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' })
+})

@@ -21,6 +21,7 @@ import type {
   RegionInfo,
   TcpEndpoint,
   Tensor,
+  TensorData,
   TransferFuture,
   Wire,
 } from 'memlane'
@@ -89,6 +90,13 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
     endpoint.publish('z', given, { access: 'readwrite', allow: ['viewer'] })
   }
   await peer.readTensor('z', { rows: [0, 2n] })
+  const floats = await peer.readTensor('z', { dtype: 'float32', rows: [0, 1] })
+  holds<Equal<typeof floats.data, Float32Array>>()
+  holds<Equal<typeof floats.dtype, 'float32'>>()
+  region.typed('float32').fill(1)
+  holds<Equal<ReturnType<typeof region.typed>, TensorData>>()
+  // @ts-expect-error -- not a type of elements
+  void peer.readTensor('z', { dtype: 'float' })
   // @ts-expect-error -- one row is no range
   void peer.readTensor('z', { rows: [0] })
   // @ts-expect-error -- an array of JavaScript has no type of elements

@@ -128,19 +128,13 @@ export class TcpEndpoint extends EndpointEmitter {
       { operation: 'listen' }
     )
     const announced = listening.then(async (endpoint) => {
-      if (name !== undefined) await endpoint.#announce(name)
+      if (name !== undefined) await endpoint.announce(name)
       return endpoint
     })
     return announced.catch(async (error: unknown) => {
       await endEndpoint(lifetime, context, undefined, 'untold')
       throw error
     })
-  }
-
-  async #announce(name: string): Promise<void> {
-    const announcement = await announce(this.#lifetime, this.#directory, name, this.endpointInfo())
-    this.#announcement = announcement
-    void announcement.lost.then(() => emitError(this, lostNameError(name)))
   }
 
   /**
@@ -170,7 +164,28 @@ export class TcpEndpoint extends EndpointEmitter {
     return this.#lifetime.closed
   }
 
-  /** The announcement of the `name` that it was made with. */
+  /**
+   * Announces the endpoint under `name` in its directory, as {@link listen} does with the option of that name, but when its regions
+   * are made: who waits for the name connects at once, and finds them. It is withdrawn when the endpoint closes.
+   *
+   * An endpoint may have several names.
+   *
+   * @param name as the option `name` of {@link listen}
+   * @throws `TypeError` at the call for a wrong name; `ERR_CLOSED`. The promise rejects with `ERR_DIRECTORY`, `ERR_TIMEOUT` when the
+   *   directory does not answer within 30 seconds, and `ERR_CLOSED` when the endpoint was closed meanwhile.
+   */
+  announce(name: string): Promise<Announcement> {
+    const checked = checkName(name)
+    const info = this.endpointInfo()
+    const announcing = announce(this.#lifetime, this.#directory, checked, info)
+    return announcing.then((announcement) => {
+      this.#announcement = announcement
+      void announcement.lost.then(() => emitError(this, lostNameError(checked)))
+      return announcement
+    })
+  }
+
+  /** The announcement that was made last, by {@link announce} or with the `name` that it listens with. */
   get announcement(): Announcement | undefined {
     return this.#announcement
   }

@@ -158,8 +158,9 @@ export interface ListenOptions extends Limits, Security {
    */
   advertise?: string
   /**
-   * Announces the endpoint under this name from when it listens to when it closes; whoever had the name loses it. 1 to 255
-   * bytes of UTF-8, no NUL, no lone surrogates. Default: it is not announced.
+   * Announces the endpoint under this name from when it listens to when it closes; whoever had the name loses it. Where those who
+   * wait for it are to find regions, make these first and then call {@link TcpEndpoint.announce}. 1 to 255 bytes of UTF-8, no NUL,
+   * no lone surrogates. Default: it is not announced.
    */
   name?: string
   /** Where names are announced and looked up. Default: `processDirectory`, the process's own. */
@@ -275,7 +276,9 @@ export interface ReadOptions extends Deadline {
 }
 
 /** Options of `peer.readTensor`. */
-export interface ReadTensorOptions extends Deadline {
+export interface ReadTensorOptions<D extends DType = DType> extends Deadline {
+  /** The type that its elements have to be of, which is what TypeScript then knows of them. Default: whichever they are of. */
+  dtype?: D
   /**
    * The rows to read, `[from, to]`: those along the first axis from `from` up to, and without, `to`, and nothing of the others.
    * The result is a tensor whose first extent is `to - from`; where both are the same it has no elements. Default: all of them.

@@ -29,7 +29,7 @@ import type { MemoryRegion } from './region.js'
 import { labelOf, Remote } from './remote.js'
 import { startSend } from './send.js'
 import { statsOf, type PeerStats } from './stats.js'
-import type { Tensor } from './tensor.js'
+import type { DType, Tensor, TensorOf } from './tensor.js'
 import { readTensor } from './tensor-read.js'
 
 /** The peer for a native handle. */
@@ -127,9 +127,11 @@ export class Peer {
    *
    * @param name the region's name at the peer, which made it with `dtype` and `shape`
    * @throws as `read`; `ERR_TENSOR`, at the call where the peer has described the region before: it has no dtype, or one that is
-   *   not known here, or is a single element and has no `rows`, or `into` is for another tensor. `RangeError` `ERR_OUT_OF_RANGE`
-   *   for `rows` that leave it
+   *   not known here or not the one wanted, or is a single element and has no `rows`, or `into` is for another tensor. `RangeError`
+   *   `ERR_OUT_OF_RANGE` for `rows` that leave it
    */
+  readTensor<D extends DType>(name: string, options: ReadTensorOptions<D> & { dtype: D }): TransferFuture<TensorOf<D>>
+  readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor>
   readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor> {
     return readTensor(this.#remote, name, options)
   }

@@ -9,7 +9,7 @@ import { Call, nothing } from './operation.js'
 import type { Access, CloseOptions, RegionInfo } from './options.js'
 import type { Allowance } from './rights.js'
 import { statsOf, type RegionStats } from './stats.js'
-import { type DType, elementsOf, type TensorData, tensorError, type TensorKind } from './tensor.js'
+import { checkDType, type DType, elementsOf, type TensorArrays, type TensorData, tensorError, type TensorKind, tensorText } from './tensor.js'
 
 /** What not every region is. */
 export interface RegionTraits {
@@ -152,9 +152,22 @@ export class MemoryRegion {
    *
    * @throws `ERR_TENSOR` on a region without dtype; `ERR_CLOSED` on a closed region; as {@link copyOut}
    */
-  typed(): TensorData {
+  typed(): TensorData
+  /**
+   * The same, as the array of a type that the region has to have, so that TypeScript knows it.
+   *
+   * @param dtype the type of the elements
+   * @throws as above; `ERR_TENSOR` also on a region of another type, `TypeError` for a name of none
+   */
+  typed<D extends DType>(dtype: D): TensorArrays[D]
+  typed(dtype?: DType): TensorData {
+    const wanted = dtype === undefined ? undefined : checkDType(dtype)
     this.#lifetime.use()
-    if (this.dtype === undefined) throw tensorError(`the region ${JSON.stringify(this.name)} was made without dtype and shape`)
+    const what = `the region ${JSON.stringify(this.name)}`
+    if (this.dtype === undefined || this.shape === undefined) throw tensorError(`${what} was made without dtype and shape`)
+    if (wanted !== undefined && wanted !== this.dtype) {
+      throw tensorError(`${what} is ${tensorText({ dtype: this.dtype, shape: this.shape })}, not ${wanted}`)
+    }
     const bytes = regionBytes(this, 0, this.length) ?? this.copyOut()
     return elementsOf(this.dtype, bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }

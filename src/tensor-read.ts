@@ -10,6 +10,7 @@ import type { ReadTensorOptions, RegionInfo } from './options.js'
 import { checkStorable, lazily, MemoryRegion, regionHandle } from './region.js'
 import type { Remote } from './remote.js'
 import {
+  checkDType,
   checkRows,
   classOf,
   elementsOf,
@@ -18,6 +19,7 @@ import {
   sliceOf,
   tensorError,
   tensorText,
+  type DType,
   type Rows,
   type Tensor,
   type TensorData,
@@ -30,17 +32,25 @@ function reading(remote: Remote, name: string): OperationSubject {
   return { operation: 'readTensor', peer: remote.label, region: name }
 }
 
+interface Wanted {
+  dtype: DType | undefined
+  into: MemoryRegion | TensorData | undefined
+  rows: Rows | undefined
+}
+
 /** A remote tensor on its way into memory of its own, a region or an array. */
 class TensorRead extends NamedOperation<Tensor> {
   readonly #name: string
+  readonly #dtype: DType | undefined
   readonly #into: MemoryRegion | TensorData | undefined
   readonly #rows: Rows | undefined
   /** Set when it is issued. */
   #kind: TensorKind = { dtype: 'uint8', shape: [] }
 
-  constructor(remote: Remote, name: string, timeoutMs: number, into: MemoryRegion | TensorData | undefined, rows: Rows | undefined) {
+  constructor(remote: Remote, name: string, timeoutMs: number, { dtype, into, rows }: Wanted) {
     super(remote, 'read', timeoutMs)
     this.#name = name
+    this.#dtype = dtype
     this.#into = into
     this.#rows = rows
   }
@@ -90,6 +100,7 @@ class TensorRead extends NamedOperation<Tensor> {
     const what = `the region ${JSON.stringify(this.#name)} of ${this.remote.label}`
     if (dtype === undefined || shape === undefined) throw tensorError(`${what} has no dtype: it is read with peer.read`)
     if (!isDType(dtype)) throw tensorError(`${what} is ${tensorText({ dtype, shape })}, a dtype that is not known here`)
+    if (this.#dtype !== undefined && this.#dtype !== dtype) throw tensorError(`${what} is ${tensorText({ dtype, shape })}, not ${this.#dtype}`)
     const rows = this.#rows
     const part = rows === undefined ? { kind: { dtype, shape }, offset: 0, length } : sliceOf({ dtype, shape }, rows, what)
     this.#check(rows === undefined ? what : `rows [${rows.join(', ')}] of ${what}`, part.kind, part.length)
@@ -136,7 +147,8 @@ function checkInto(into: unknown): MemoryRegion | TensorData {
 
 /** `peer.readTensor`. */
 export function readTensor(remote: Remote, name: string, options: ReadTensorOptions = {}): TransferFuture<Tensor> {
-  checkKeys(options, ['rows', 'into', 'timeoutMs', 'signal'])
+  checkKeys(options, ['dtype', 'rows', 'into', 'timeoutMs', 'signal'])
+  const dtype = options.dtype === undefined ? undefined : checkDType(options.dtype)
   const rows = options.rows === undefined ? undefined : checkRows(options.rows)
   const into = options.into === undefined ? undefined : checkInto(options.into)
   const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
@@ -145,6 +157,6 @@ export function readTensor(remote: Remote, name: string, options: ReadTensorOpti
   const region = remote.regions.get(name)
   if (region === undefined) checkName(name)
   if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason, remote.label), reading(remote, name))
-  const read = new TensorRead(remote, name, timeoutMs, into, rows).start(region)
+  const read = new TensorRead(remote, name, timeoutMs, { dtype, into, rows }).start(region)
   return followed(read, signal)
 }

@@ -20,8 +20,7 @@ const endpoint = await TcpEndpoint.listen({ directory })
 const state = endpoint.alloc('state', { dtype: 'uint32', shape: [2], access: 'read' }).typed()
 state[0] = process.pid
 setInterval(() => state[1]++, 10) // its work
-// Not by `listen({ name })`: whoever waits for the name would connect at once, maybe before there is anything to read.
-await directory.announce(name, endpoint.endpointInfo())
+await endpoint.announce(name) // who waits for the name connects at once: there has to be something to read by now
 tell({ listening: endpoint.port })
 for (const other of others) void follow(other)
 
