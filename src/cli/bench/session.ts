@@ -22,7 +22,7 @@ export interface SessionOptions {
 
 const TELL_MS = 200
 
-const ARRIVED = 'the bytes are in the initiator’s memory'
+const ARRIVED = "the bytes are in the initiator's memory"
 const APPLIED = { native: 'the target has answered that the bytes are in its memory', legacy: 'the bytes have left for the target' } as const
 
 /** One run: the peer, the region, and what was measured so far. */
