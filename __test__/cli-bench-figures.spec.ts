@@ -180,7 +180,7 @@ test('where there is nothing but ASCII, nothing else is said', (t) => {
 test('percentiles of too few operations are a dash, and a note says what they want', (t) => {
   const text = report(resultOf(), { columns: 80, ascii: false, ...plain }, undefined).join('\n')
   t.regex(text, /^write 16 MiB .* – +– +– /m)
-  t.regex(text, /^–: too few operations for it: p90 wants 10, p99 wants 100, p99\.9 wants\n1,000; /m)
+  t.regex(text, /^–: too few operations for it: p90 wants 10, p99 wants 100, p99\.9 wants 1,000;\n--seconds N measures longer$/m)
   const enough = report(resultOf(upTo(2000), { rows: [rowOf('read', 64, upTo(2000), 1, true)] }), { columns: 80, ascii: false, ...plain }, undefined)
   t.false(enough.join('\n').includes('too few'))
 })

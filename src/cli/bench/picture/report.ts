@@ -53,7 +53,7 @@ export function report(result: Result, look: Look, size: number | undefined): st
     lines.push('', styled('bold', 'Throughput'), ...throughput(rows, look))
     lines.push('', styled('bold', 'Latency (logarithmic)'), ...strips(rows, look))
     for (const row of drawnLarge(rows, size)) {
-      lines.push('', styled('bold', `Latency of ${sizeName(row.bytes)} ${row.op}s, each line up to the next`), ...histogram(row, look))
+      lines.push('', styled('bold', `Latency of ${sizeName(row.bytes)} ${row.op}s`), ...histogram(row, look))
     }
   }
   const notes = [missingText(rows), endedText(result)].filter((note) => note !== undefined)
