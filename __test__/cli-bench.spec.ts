@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Access, type MemoryRegion, TcpEndpoint } from 'memlane'
@@ -263,7 +263,10 @@ test('Ctrl-C ends it also while the peer does not answer', async (t) => {
   t.teardown(() => running.child.kill('SIGKILL'))
   await asked
   running.child.kill('SIGINT')
+  // Well before the silence itself would end the read.
+  const late = setTimeout(() => running.child.kill('SIGKILL'), 15_000)
   const { status, stdout, stderr } = await running.ended
+  clearTimeout(late)
   t.is(status, 130)
   t.is(stderr, '')
   t.regex(stdout, /^interrupted before anything was measured$/m)
@@ -292,6 +295,13 @@ test('a peer that asks for a token is measured with it, and without it is one li
   const unknown = await run(...args)
   t.is(unknown.status, 3)
   t.regex(unknown.stderr, /^memlane bench: [^\n]+\n$/)
+})
+
+test('a size that there is no memory for is one line, and 1', async (t) => {
+  const { status, stdout, stderr } = await run('bench', '--sizes', String(totalmem()))
+  t.is(status, 1)
+  t.is(stdout, '')
+  t.regex(stderr, /^memlane bench: twice \d[^\n]+ is more memory than this machine has: [^\n]+\n$/)
 })
 
 test('a peer that is not there is one line, and 3', async (t) => {
