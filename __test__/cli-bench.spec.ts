@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type Access, type MemoryRegion, TcpEndpoint } from 'memlane'
@@ -249,6 +251,27 @@ test('Ctrl-C shows what was measured until then, writes it, and exits with 130',
   t.deepEqual(rows.slice(1).map(({ complete }) => complete), rows.length > 1 ? [false] : [])
 })
 
+test('Ctrl-C ends it also while the peer does not answer', async (t) => {
+  const silent = createServer()
+  t.teardown(() => silent.close())
+  const asked = new Promise<void>((resolve) => silent.on('connection', (socket) => socket.on('error', () => {}).on('data', () => resolve())))
+  await once(silent.listen(0, '127.0.0.1'), 'listening')
+  const { port } = silent.address() as AddressInfo
+  const info = join(folder(t), 'info.json')
+  writeFileSync(info, JSON.stringify({ host: '127.0.0.1', port, mr_info: { data: { addr: 4096, length: 4096 } } }))
+  const running = new Running(['bench', info, '--sizes', '64', '--timeout', '3600'])
+  t.teardown(() => running.child.kill('SIGKILL'))
+  await asked
+  running.child.kill('SIGINT')
+  // Well before the silence itself would end the read.
+  const late = setTimeout(() => running.child.kill('SIGKILL'), 15_000)
+  const { status, stdout, stderr } = await running.ended
+  clearTimeout(late)
+  t.is(status, 130)
+  t.is(stderr, '')
+  t.regex(stdout, /^interrupted before anything was measured$/m)
+})
+
 test('a peer that goes in mid-run is one line, behind what was measured, and 3', async (t) => {
   const { endpoint, running } = await underWay(t)
   await endpoint.close({ drainMs: 0 })
@@ -257,6 +280,28 @@ test('a peer that goes in mid-run is one line, behind what was measured, and 3',
   t.regex(stdout, /^read {2}64 B /m)
   t.regex(stdout, /^failed: this is what was measured until then/m)
   t.regex(stderr, /^memlane bench: the peer is gone, after [^\n]+\n$/)
+})
+
+test('a peer that asks for a token is measured with it, and without it is one line, and 3', async (t) => {
+  const endpoint = await TcpEndpoint.listen({ token: 'a secret of sixteen bytes or more' })
+  t.teardown(() => endpoint.close({ drainMs: 0 }))
+  endpoint.alloc('data', 4096, { access: 'read' })
+  const file = join(folder(t), 'token.txt')
+  writeFileSync(file, 'a secret of sixteen bytes or more\n', { mode: 0o600 })
+  const args = ['bench', `127.0.0.1:${endpoint.port}`, '--json', '--sizes', '64', ...SHORT]
+  const known = await run(...args, '--token-file', file)
+  t.is(known.status, 0, known.stderr)
+  t.true(json(known.stdout).rows[0]!.n > 0)
+  const unknown = await run(...args)
+  t.is(unknown.status, 3)
+  t.regex(unknown.stderr, /^memlane bench: [^\n]+\n$/)
+})
+
+test('a size that there is no memory for is one line, and 1', async (t) => {
+  const { status, stdout, stderr } = await run('bench', '--sizes', String(totalmem()))
+  t.is(status, 1)
+  t.is(stdout, '')
+  t.regex(stderr, /^memlane bench: twice \d[^\n]+ is more memory than this machine has: [^\n]+\n$/)
 })
 
 test('a peer that is not there is one line, and 3', async (t) => {
@@ -275,12 +320,15 @@ test('--busy blocks the event loop of its own target, whose bytes move all the s
   t.true(rows.every(({ n }) => n > 10))
 })
 
-onLinux(test, '/proc tells who is whose child')('its own target ends with it, also where it is killed', async (t) => {
+onLinux(test, '/proc tells who is whose child')('--busy keeps the event loop of its own target at work, which ends with it, also where it is killed', async (t) => {
   const running = new Running(['bench', '--busy', '--sizes', '64', '--seconds', '3600'])
   const { pid } = running.child
   const childOf = () => /^\d+/.exec(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8'))?.[0]
   await until(() => childOf() !== undefined)
   const target = Number(childOf())
+  // Of its main thread alone, in hundredths of a second: nothing but computing takes a second of it.
+  const userTime = () => Number(readFileSync(`/proc/${target}/task/${target}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[11])
+  await until(() => userTime() >= 100)
   running.child.kill('SIGKILL')
   await running.ended
   // Nobody may be there who takes note of its end.

@@ -26,7 +26,7 @@ export const bench = command({
   notes: [
     'Without a peer it starts a target of its own on this machine, checks every byte once, then reads and writes. INFO.json is the endpoint\n' +
       'info of a peer, also of one that speaks the legacy wire (DLSlime).',
-    'With --write it writes to the peer’s region, over its bytes: it reads them first and writes just those, so that they are as before unless\n' +
+    "With --write it writes to the peer's region, over its bytes: it reads them first and writes just those, so that they are as before unless\n" +
       'somebody else changes them meanwhile. A region that may be written and not read is overwritten with zeros.',
   ],
   async run({ values, names: [word], screen, signal }) {

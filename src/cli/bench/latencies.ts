@@ -99,7 +99,7 @@ export class Latencies {
   }
 }
 
-// 0.99 × 100 is a little more than 99 in binary, and would make the 100th of 100 out of their 99th.
+// 0.07 × 100 is a little more than 7 in binary, and would make the 8th of 100 out of their 7th.
 function rankOf(product: number): number {
   return Math.ceil(product - 1e-9)
 }

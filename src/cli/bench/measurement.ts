@@ -62,7 +62,6 @@ export class Measurement {
     while (!signal.aborted) {
       await start()
       const now = performance.now()
-      if (signal.aborted) return
       this.latencies.add((now - before) * 1000)
       this.#last = before = now
       if (now >= end) return

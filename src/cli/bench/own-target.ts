@@ -4,6 +4,7 @@ import type { MemoryRegion, Peer, PeerInfo } from '../../../index.js'
 import { Caller, letGo } from '../calls.js'
 import { CliError, EXIT } from '../failure.js'
 import { firstDifference } from './pattern.js'
+import { sizeName } from './result.js'
 
 /** The region of a target that the bench starts. */
 export const OWN_REGION = 'bench'
@@ -18,8 +19,13 @@ export class OwnTarget {
     this.#caller = new Caller(this.#child)
   }
 
-  serve(bytes: number): Promise<PeerInfo> {
-    return this.#caller.call('serve', { name: OWN_REGION, bytes })
+  /** Makes its region. */
+  async serve(bytes: number): Promise<PeerInfo> {
+    try {
+      return await this.#caller.call<PeerInfo>('serve', { name: OWN_REGION, bytes })
+    } catch (error) {
+      throw new CliError(`no target of its own with ${sizeName(bytes)}: ${(error as Error).message}`, { cause: error })
+    }
   }
 
   /** Blocks its event loop in bursts from now on. */

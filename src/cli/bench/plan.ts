@@ -10,10 +10,10 @@ export const OPTIONS = {
   depth: { type: 'string', value: 'N', default: '1', help: 'operations under way at any time' },
   lanes: { type: 'string', value: 'N', default: '2', help: 'most connections for reads and writes: one for small ones, the others for large ones' },
   op: { type: 'string', value: 'OP', help: 'read, write or both; of a target of its own both, of others read' },
-  region: { type: 'string', value: 'NAME', help: 'which region of the peer’s; the largest that allows it when left out' },
-  write: { type: 'boolean', default: false, help: 'allows writing to a peer’s region; see below' },
+  region: { type: 'string', value: 'NAME', help: "which region of the peer's; the largest that allows it when left out" },
+  write: { type: 'boolean', default: false, help: "allows writing to a peer's region; see below" },
   busy: { type: 'boolean', default: false, help: 'blocks the event loop of its own target for 300 ms of every 310' },
-  histogram: { type: 'string', value: 'SIZE', help: 'draws this size’s latencies large; the only size’s when left out' },
+  histogram: { type: 'string', value: 'SIZE', help: "draws this size's latencies large; the only size's when left out" },
   output: { type: 'string', short: 'o', value: 'FILE', help: 'writes the JSON there too' },
   html: { type: 'string', value: 'FILE', help: 'writes a page with tables and plots' },
   ascii: { type: 'boolean', default: false, help: 'no character beyond ASCII, as where the locale is not UTF-8' },
@@ -59,7 +59,7 @@ export function planOf(values: Values<typeof OPTIONS>, hasTarget: boolean): Plan
 function opsOf({ op, write }: Values<typeof OPTIONS>, hasTarget: boolean): Op[] {
   const ops = OPS[op ?? (hasTarget && !write ? 'read' : 'both')]
   if (ops === undefined || !Object.hasOwn(OPS, op ?? 'both')) throw usageError(`--op is read, write or both, not ${JSON.stringify(op)}`)
-  if (hasTarget && !write && ops.includes('write')) throw usageError(`--op ${op} writes to the peer’s region, which --write has to allow`)
+  if (hasTarget && !write && ops.includes('write')) throw usageError(`--op ${op} writes to the peer's region, which --write has to allow`)
   return ops
 }
 

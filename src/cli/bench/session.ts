@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { TcpEndpoint, type ListenOptions, type Peer, type PeerInfo } from '../../../index.js'
 import { CliError } from '../failure.js'
 import { machine } from './machine.js'
@@ -22,7 +23,7 @@ export interface SessionOptions {
 
 const TELL_MS = 200
 
-const ARRIVED = 'the bytes are in the initiator’s memory'
+const ARRIVED = "the bytes are in the initiator's memory"
 const APPLIED = { native: 'the target has answered that the bytes are in its memory', legacy: 'the bytes have left for the target' } as const
 
 /** One run: the peer, the region, and what was measured so far. */
@@ -71,6 +72,8 @@ export class Session {
 
   static async open(options: SessionOptions): Promise<Session> {
     const { plan, target, listen, timeoutMs, signal } = options
+    // Both processes touch all of theirs, which a system that promises more than it has takes badly.
+    if (target === undefined && 2 * spanOf(plan) > totalmem()) throw new CliError(`twice ${sizeName(spanOf(plan))} is more memory than this machine has: choose smaller --sizes`)
     const own = target === undefined ? new OwnTarget() : undefined
     let endpoint: TcpEndpoint | undefined
     try {

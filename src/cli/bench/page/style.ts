@@ -18,7 +18,7 @@ th { font-weight: 600; border-color: var(--edge) } th:first-child, td:first-chil
 th:first-child, td:first-child { padding-left: 0 }
 td.read::before, td.write::before, .key::before { content: ""; display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; background: var(--read) }
 td.write::before, .key.write::before { background: var(--write) } .key { margin-right: 16px }
-svg { display: block; max-width: 100% } svg text { font-size: 12px; fill: var(--ink) } svg text.muted { fill: var(--muted) } svg text.small { font-size: 11px }
+svg { display: block; max-width: 100% } svg text { font-size: 12px; fill: var(--ink); stroke: var(--ground); stroke-width: 3px; paint-order: stroke } svg text.muted { fill: var(--muted) } svg text.small { font-size: 11px }
 svg .grid { stroke: var(--grid) } rect.read { fill: var(--read) } rect.write { fill: var(--write) } rect:hover { opacity: .7 }
 .curve path { fill: none; stroke-width: 2; stroke-linejoin: round } .curve .lead { stroke-width: 1; opacity: .5 }
 .curve.read path { stroke: var(--read) } .curve.write path { stroke: var(--write) } .curve.read circle, svg .curve.read text { fill: var(--read) }

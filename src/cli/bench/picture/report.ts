@@ -4,7 +4,7 @@ import { machineText } from '../machine.js'
 import { fewestFor } from '../latencies.js'
 import { countText, PERCENTILES, sizeName, type Result, type Row } from '../result.js'
 import { histogram } from './histogram.js'
-import { toAscii, type Look } from './look.js'
+import { toAscii, wrapped, type Look } from './look.js'
 import { strips } from './strips.js'
 import { table } from './table.js'
 import { throughput } from './throughput.js'
@@ -32,6 +32,7 @@ export function missingText(rows: readonly Row[]): string | undefined {
 /** Why the run ended before its time, and that rows are missing. */
 export function endedText({ ended, rows }: Result): string | undefined {
   if (ended === 'complete') return undefined
+  if (rows.length === 0) return `${ended} before anything was measured`
   const partial = rows.some(({ complete }) => !complete) ? '; *: the row was not measured to its end' : ''
   return `${ended}: this is what was measured until then${partial}`
 }
@@ -39,24 +40,24 @@ export function endedText({ ended, rows }: Result): string | undefined {
 /** The result as people read it on a terminal. */
 export function report(result: Result, look: Look, size: number | undefined): string[] {
   const { rows, machine } = result
-  const { styled } = look
-  const lines = [
+  const { columns, styled } = look
+  const head = [
     `memlane bench: ${targetText(result)}`,
     machineText(machine),
     `Node ${machine.node}, memlane ${machine.memlane}; processes ${machine.placement}`,
     methodText(result),
-    '',
   ]
+  const lines = [...head.flatMap((line) => wrapped(line, columns)), '']
   if (rows.length > 0) {
     lines.push(...table(rows, look))
     lines.push('', styled('bold', 'Throughput'), ...throughput(rows, look))
-    lines.push('', styled('bold', 'Latency, from the call to its end (logarithmic)'), ...strips(rows, look))
+    lines.push('', styled('bold', 'Latency (logarithmic)'), ...strips(rows, look))
     for (const row of drawnLarge(rows, size)) {
-      lines.push('', styled('bold', `Latency of ${sizeName(row.bytes)} ${row.op}s, each line up to the time of the next`), ...histogram(row, look))
+      lines.push('', styled('bold', `Latency of ${sizeName(row.bytes)} ${row.op}s`), ...histogram(row, look))
     }
   }
   const notes = [missingText(rows), endedText(result)].filter((note) => note !== undefined)
-  if (notes.length > 0) lines.push('', ...notes)
+  if (notes.length > 0) lines.push('', ...notes.flatMap((note) => wrapped(note, columns)))
   return look.ascii ? lines.map(toAscii) : lines
 }
 
