@@ -8,7 +8,9 @@ import { Redis } from 'ioredis'
 import { TcpEndpoint } from 'memlane'
 import { RedisDirectory } from 'memlane/redis'
 
-import '../support/complaints.mjs'
+import { complainInOneLine } from '../support/complaints.mjs'
+
+complainInOneLine()
 
 const LOOK_EVERY_MS = 20
 
@@ -32,7 +34,7 @@ async function follow(other) {
       tell({ found: other, port: peer.port, pid: data[0] })
       for (;;) {
         await delay(LOOK_EVERY_MS)
-        await peer.read('state', { into: data, timeoutMs: 1000 })
+        await peer.read('state', { into: data })
       }
     } catch (error) {
       if (!error.retryable) throw error

@@ -8,9 +8,11 @@ import { TcpEndpoint } from 'memlane'
 
 import { percentile, sort } from '../../bench/stats.mjs'
 import { number } from '../../bench/support/table.mjs'
-import '../support/complaints.mjs'
+import { complainInOneLine } from '../support/complaints.mjs'
 import { isFilled, shuffled } from './model.mjs'
 import { BYE, ENTRY_WORDS, HELLO, SPARE_BLOCKS } from './protocol.mjs'
+
+complainInOneLine()
 
 const { values } = parseArgs({
   options: {

@@ -8,9 +8,11 @@ import { TcpEndpoint } from 'memlane'
 
 import { percentile, sort } from '../../bench/stats.mjs'
 import { number } from '../../bench/support/table.mjs'
-import '../support/complaints.mjs'
+import { complainInOneLine } from '../support/complaints.mjs'
 import { fill } from './model.mjs'
 import { BYE, ENTRY_WORDS, HELLO } from './protocol.mjs'
+
+complainInOneLine()
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { sequences: { type: 'string', default: '200' } } })
 const sequences = Number(values.sequences)

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const PATIENCE_MS = 60_000
+/** Less than a test has as a whole, so that it can still say what was late. */
+const PATIENCE_MS = 100_000
 
 /** Runs the program at `url` to its end, which has to be a good one, and gives what it printed. */
 export async function output(url, ...args) {
@@ -22,7 +23,8 @@ export async function failure(url, ...args) {
 function end(url, args) {
   return new Promise((resolve) => {
     execFile(process.execPath, [fileURLToPath(url), ...args.map(String)], { timeout: PATIENCE_MS }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr })
+      const how = error?.killed ? `${error.signal}, because it was not over within ${PATIENCE_MS / 1000} s` : error?.signal
+      resolve({ code: error === null ? 0 : (how ?? error.code), stdout, stderr })
     })
   })
 }

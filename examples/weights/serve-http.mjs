@@ -3,7 +3,9 @@ import { createReadStream, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { pipeline } from 'node:stream'
 
-import '../support/complaints.mjs'
+import { complainInOneLine } from '../support/complaints.mjs'
+
+complainInOneLine()
 
 const PIECE_BYTES = 1 << 20 // larger than the default of 64 KiB, which is slower here
 

@@ -1,7 +1,9 @@
 /** `node serve.mjs FILE`: serves the file as the region `model`. Nothing of it is read before somebody asks for it. */
 import { TcpEndpoint } from 'memlane'
 
-import '../support/complaints.mjs'
+import { complainInOneLine } from '../support/complaints.mjs'
+
+complainInOneLine()
 
 const endpoint = await TcpEndpoint.listen()
 const model = await endpoint.mapFile('model', process.argv[2])
