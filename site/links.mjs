@@ -37,10 +37,7 @@ function rewriteOne(token, from) {
     token.tag = 'span'
     return 'span'
   }
-  if (isPublished(path) && !path.endsWith('.md')) {
-    published.add(path)
-    token.attrSet('target', '_blank')
-  }
+  if (isPublished(path) && !path.endsWith('.md')) published.add(path)
   token.attrSet('href', site + (hash === undefined ? '' : `#${hash}`))
   return 'a'
 }

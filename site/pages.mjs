@@ -28,6 +28,8 @@ const TITLES = {
   'README.md': 'Overview',
   'docs/api/README.md': 'Modules',
   'docs/api/redis.md': 'memlane/redis',
+  'docs/cli/README.md': 'All commands',
+  'CHANGELOG.md': 'Changelog',
   'docs/security.md': 'Security',
   'SECURITY.md': 'Security policy',
 }

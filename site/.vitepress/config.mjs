@@ -22,6 +22,8 @@ const oneVue = {
   name: 'memlane-one-vue',
   enforce: 'pre',
   resolveId: (id, _importer, { ssr }) => (ssr && /^vue(\/|$)/.test(id) ? { id, external: true } : null),
+  // Packages that Vite would look for beside the pages, in vain; the development server does without bundling them.
+  configResolved: ({ optimizeDeps }) => void optimizeDeps.include?.splice(0),
 }
 
 export default defineConfig({

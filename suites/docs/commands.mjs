@@ -1,7 +1,7 @@
 /** Commands that documents tell people to type: that those of this repository exist, and take the options they are given. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
@@ -41,12 +41,12 @@ export function commandsOf(code) {
   })
 }
 
-/** What is wrong with a command, or undefined. `files` are those that the page's own examples have made. */
-export function wrongCommand([program, ...args], files = []) {
+/** What is wrong with a command of `page`, or undefined. `files` are those that the page's own examples have made. */
+export function wrongCommand([program, ...args], page, files = []) {
   if (program === 'npm') return wrongNpm(args)
   if (program === 'npx') return args[0] === 'memlane' ? wrongMemlane(args.slice(1)) : undefined
   if (program === 'memlane') return wrongMemlane(args)
-  if (program === 'node' || program === 'bash') return wrongFile(args, files)
+  if (program === 'node' || program === 'bash') return wrongFile(args, page, files)
   return undefined
 }
 
@@ -75,8 +75,10 @@ function wrongOption(given, name, ...command) {
   return unknown === undefined ? undefined : `${name} has no ${unknown}`
 }
 
-function wrongFile(args, files) {
+/** Examples are run from the repository, from their own folder, or from the one above it. */
+function wrongFile(args, page, files) {
   const file = args.find((word) => !word.startsWith('-'))
   if (file === undefined || !/\.(mjs|cjs|js|ts|mts|sh)$|^\.ci\//.test(file) || /^[A-Z]/.test(file)) return undefined
-  return files.includes(file) || existsSync(join(root, file)) ? undefined : `there is no ${file}, in the repository or among the examples of the page`
+  const folders = ['', dirname(page), dirname(dirname(page))]
+  return files.includes(file) || folders.some((folder) => existsSync(join(root, folder, file))) ? undefined : `there is no ${file}, in the repository or among the examples of the page`
 }

@@ -12,9 +12,11 @@ const target = await TcpEndpoint.listen()
 target.alloc('weights', { dtype: 'bfloat16', shape: [4096, 4096], access: 'read' })
 target.alloc('inbox', 1 << 20, { access: 'readwrite' })
 target.alloc('kv', 1 << 20, { access: 'readwrite' })
+target.alloc('model', 8 << 20, { access: 'read' })
 
 export const context = new TcpContext()
 export const endpoint = await TcpEndpoint.listen()
+export const url = `tcp://127.0.0.1:${target.port}`
 export const peer = await endpoint.connect(target.endpointInfo())
 
 /** A region to read into, which has the dtype and shape of the peer's `weights`. */

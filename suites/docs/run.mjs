@@ -87,7 +87,7 @@ function lookUp(page, text) {
     if (SHELL.includes(language) || (language === '' && /^(\$ )?(npm|npx) /.test(code))) {
       for (const { words, line: at } of commandsOf(code)) {
         page.commands += 1
-        const wrong = wrongCommand(words, files)
+        const wrong = wrongCommand(words, page.path, files)
         if (wrong !== undefined) fail(line + at, wrong)
       }
     } else if (language === 'json') parsed(page, line, () => JSON.parse(code))
@@ -96,7 +96,7 @@ function lookUp(page, text) {
   }
   for (const match of text.matchAll(/`((?:npm run|npx memlane) [^`\n]+)`/g)) {
     page.commands += 1
-    const wrong = wrongCommand(match[1].split(' '))
+    const wrong = wrongCommand(match[1].split(' '), page.path)
     if (wrong !== undefined) fail(text.slice(0, match.index).split('\n').length, wrong)
   }
 }
