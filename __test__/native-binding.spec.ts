@@ -60,12 +60,13 @@ function requireFrom(t: ExecutionContext, { packages = {}, clone = false, before
     writeFileSync(join(place, `memlane.${name}.node`), binary)
   }
   writeFileSync(join(folder, 'program.cjs'), before + PROGRAM)
-  const { stdout, stderr } = spawnSync(process.execPath, [...nodeOptions, 'program.cjs'], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeOptions, 'program.cjs'], {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: '', ...environment },
   })
   t.is(stderr, '')
+  t.is(status, 0)
   const shown = JSON.parse(stdout) as Shown | null
   if (shown === null) return null
   t.like(shown, { name: 'MemlaneError', code: 'ERR_NATIVE_BINDING', retryable: false })
@@ -159,6 +160,11 @@ test('a platform that has no package is named, with those that have one', (t) =>
     const message = complaint(t, { before: pretend('linux', arch) })
     t.regex(message, new RegExp(`there is none for linux-${arch}-\\w+: .*This is a 32-bit Node: a 64-bit machine can run a 64-bit one\\.$`))
   }
+})
+
+test('an import that fails can be caught, and then the process goes on', (t) => {
+  const before = "import('memlane').then(() => console.log('{}'), ({ name, code, retryable, message }) => console.log(JSON.stringify({ name, code, retryable, message, cause: '', shown: '' }))); if (false)"
+  t.regex(complaint(t, { before }), /is not installed/)
 })
 
 test('a clone says how its binary is made', (t) => {

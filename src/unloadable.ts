@@ -44,7 +44,7 @@ function complaint(binary: string): { words: string; code?: string | undefined }
     return undefined
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
-    return { words: message.split('\n', 1)[0] as string, code }
+    return { words: (message.split('\n', 1)[0] as string).replace(/\.$/, ''), code }
   }
 }
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { firstLine, install } from '../install.mjs'
+import { firstLine, install } from '../../scripts/install.mjs'
 
 const PACKAGES = fileURLToPath(new URL('./packages/', import.meta.url))
 const FOLDER = fileURLToPath(new URL('../../build/lifecycle/runtimes/', import.meta.url))

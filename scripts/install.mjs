@@ -1,4 +1,4 @@
-/** What suites need of npm and a clone does not have: installed from a lock file of the suite's own into `build/`, when a run asks for it. */
+/** What a script needs of npm and a clone does not have: installed from a lock file of its own into `build/`, when a run asks for it. */
 import { spawn } from 'node:child_process'
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
