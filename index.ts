@@ -39,6 +39,7 @@ export type {
   MapFileOptions,
   MessagesOptions,
   PeerInfo,
+  PublishOptions,
   ReadIntoOptions,
   ReadOptions,
   ReadTensorOptions,
@@ -53,6 +54,7 @@ export type {
   Wire,
   WriteOptions,
 } from './src/options.js'
+export type { ElementArray, OrtTensor, Publishable, TensorSource } from './src/publish.js'
 export type {
   ByteStats,
   ConnectionStats,

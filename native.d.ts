@@ -21,8 +21,8 @@ export interface Address {
 /** What the endpoint info says in place of the address, and where it is given the port, that the endpoint listens on. */
 export declare function advertise(attachment: number, endpoint: number, host: string, port?: number | undefined | null): void
 
-/** Makes a region of zeroed bytes; peers reach it from the moment that this returns. */
-export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string, allow?: Array<Allowance> | undefined | null, dtype?: string | undefined | null, shape?: Array<number> | undefined | null): Allocated
+/** Makes a region of zeroed bytes, or, of a tensor, of those of a view; peers reach it from the moment that this returns. */
+export declare function alloc(attachment: number, endpoint: number, name: string, length: number, access: string, allow?: Array<Allowance> | undefined | null, dtype?: string | undefined | null, shape?: Array<number> | undefined | null, bytes?: Uint8Array | undefined | null): Allocated
 
 /** A region's handle and address, or why there is none. */
 export interface Allocated {

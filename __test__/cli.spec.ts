@@ -1,4 +1,6 @@
 import test from 'ava'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { TcpEndpoint } from 'memlane'
 import { run } from './support/cli.js'
 
@@ -42,4 +44,15 @@ test('ping tells that a peer is up', async (t) => {
   const { status, stdout } = await run('ping', `127.0.0.1:${endpoint.port}`)
   t.is(status, 0)
   t.regex(stdout, new RegExp(`^127\\.0\\.0\\.1:${endpoint.port} is up: `))
+})
+
+test('the page of each command has its help as it is printed', async (t) => {
+  const { stdout } = await run('--help')
+  const commands = [...stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(([, name]) => name as string)
+  t.true(commands.includes('ping'))
+  for (const name of commands) {
+    const page = readFileSync(join(__dirname, `../../docs/cli/${name}.md`), 'utf8')
+    const { stdout: help } = await run(name, '--help')
+    t.true(page.includes(`$ npx memlane ${name} --help\n${help}`), `docs/cli/${name}.md has another help than: ${help}`)
+  }
 })

@@ -20,6 +20,9 @@ test('an option that makes no sense is one line on standard error and exit statu
     ['bench/run.mjs', '--rounds', '0'],
     ['bench/run.mjs', '--contenders', 'nobody'],
     ['stress/run.mjs', '--processes', '17'],
+    ['examples/run.mjs', '--verbos'],
+    ['examples/run.mjs', 'nobody'],
+    ['examples/weights/main.mjs', '--workers', '0'],
   ] as [string, ...string[]][]) {
     const { status, stdout, stderr } = run(program, ...args)
     t.is(status, 2, `${program} ${args.join(' ')}: ${stderr}`)
@@ -29,7 +32,7 @@ test('an option that makes no sense is one line on standard error and exit statu
 })
 
 test('--help of every program lists --help', (t) => {
-  for (const program of ['bench/run.mjs', 'bench/docs.mjs', 'bench/plot.mjs', 'bench/micro/run.mjs', 'bench/scale/run.mjs', 'bench/scale/simulate.mjs', 'bench/scale/document.mjs', 'stress/run.mjs']) {
+  for (const program of ['bench/run.mjs', 'bench/docs.mjs', 'bench/plot.mjs', 'bench/micro/run.mjs', 'bench/scale/run.mjs', 'bench/scale/simulate.mjs', 'bench/scale/document.mjs', 'stress/run.mjs', 'examples/run.mjs']) {
     const { status, stdout, stderr } = run(program, '--help')
     t.is(status, 0, `${program}: ${stderr}`)
     t.regex(stdout, /^ +--help /m, program)

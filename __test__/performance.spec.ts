@@ -8,6 +8,7 @@ import { absent, contender, results, row, type Results } from './support/bench-r
 const root = process.cwd()
 const PAGE = join('docs', 'performance.md')
 const TUNING = join('docs', 'tuning.md')
+const COMPARISON = join('docs', 'comparison.md')
 const KEPT = join('docs', 'performance', 'bench.json')
 
 /** `npm run bench:plot` or `bench:docs`, as npm runs them. */
@@ -21,7 +22,7 @@ function documented(t: ExecutionContext, wanted: Results | null = results()) {
   const folder = mkdtempSync(join(tmpdir(), 'memlane-performance-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   mkdirSync(join(folder, 'docs'))
-  for (const name of ['README.md', PAGE, TUNING]) copyFileSync(join(root, name), join(folder, name))
+  for (const name of ['README.md', PAGE, TUNING, COMPARISON]) copyFileSync(join(root, name), join(folder, name))
   const file = join(folder, 'run.json')
   const write = (json: Results) => {
     writeFileSync(file, JSON.stringify(json))
@@ -55,7 +56,7 @@ test('a figure that was changed by hand is found, in a document as in a picture'
   const { folder, read } = documented(t)
   t.is(run('docs', '--check', '--root', folder).status, 0)
   const picture = join('docs', 'performance', 'idle-busy.svg')
-  for (const [name, before, after] of [[PAGE, '301', '302'], ['README.md', '301', '302'], [picture, '301 ms', '302 ms']] as const) {
+  for (const [name, before, after] of [[PAGE, '301', '302'], ['README.md', '301', '302'], [COMPARISON, '301', '302'], [picture, '301 ms', '302 ms']] as const) {
     const right = read(name)
     writeFileSync(join(folder, name), right.replace(before, after))
     t.not(read(name), right, name)

@@ -34,7 +34,7 @@ test('the example of the README reads from a process whose JavaScript never answ
 })
 
 test('every file that the documents name is there', (t) => {
-  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/architecture.md', 'docs/protocol.md', 'docs/errors.md', 'docs/directory.md', 'docs/performance.md', 'docs/tuning.md', 'docs/long-roads.md', 'docs/scale.md', 'bench/README.md']) {
+  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/architecture.md', 'docs/protocol.md', 'docs/errors.md', 'docs/directory.md', 'docs/performance.md', 'docs/tuning.md', 'docs/long-roads.md', 'docs/scale.md', 'docs/usage.md', 'docs/recipes.md', 'docs/operations.md', 'docs/comparison.md', 'examples/README.md', 'bench/README.md']) {
     const named = text(document).matchAll(/`((?:crates|src|docs|examples|bench|scripts|npm|__test__|\.ci)\/[\w./@-]+)`/g)
     for (const [, path] of named) t.true(existsSync(join(root, path!)), `${document} names ${path}`)
     for (const [, path] of text(document).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {

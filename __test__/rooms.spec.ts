@@ -44,3 +44,15 @@ test('a file of the engine imports only from rooms that stand above its own, or 
     }
   }
 })
+
+test('the command line uses what is public, and its own files; no other file of src knows of it', (t) => {
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'))
+  for (const path of sources) {
+    const importing = [...readFileSync(join(root, 'src', path), 'utf8').matchAll(/(?:from|import\() ?'(\.[^']+)'/g)]
+    for (const [, target = ''] of importing) {
+      const file = join('src', dirname(path), target)
+      if (path.startsWith('cli/')) t.true(file.startsWith('src/cli/') || file === 'index.js', `${path} imports ${file}`)
+      else t.false(file.startsWith('src/cli/'), `${path} imports ${file}`)
+    }
+  }
+})

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import test from 'ava'
 import { DTYPES, type DType, type MemlaneError, type Tensor } from 'memlane'
 import { file } from './support/files'
@@ -23,9 +25,24 @@ const ARRAYS: Record<DType, [number, string]> = {
   bool: [1, 'Uint8Array'],
   float8_e4m3fn: [1, 'Uint8Array'],
   float8_e5m2: [1, 'Uint8Array'],
+  float8_e4m3fnuz: [1, 'Uint8Array'],
+  float8_e5m2fnuz: [1, 'Uint8Array'],
+  float8_e8m0fnu: [1, 'Uint8Array'],
+  complex64: [8, 'Float32Array'],
 }
 
 const bytesOf = ({ data }: Tensor): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+
+test('docs/tensors.md has every type, with its bytes and its array', (t) => {
+  const page = readFileSync(join(dirname(require.resolve('memlane/package.json')), 'docs', 'tensors.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `(\w+)` \| (\d) \|(.*?)\|/gm)]
+  t.deepEqual(rows.map(([, dtype]) => dtype).sort(), [...DTYPES].sort())
+  for (const [, dtype, size, array = ''] of rows) {
+    const [bytes, name] = ARRAYS[dtype as DType]
+    t.is(Number(size), bytes, dtype)
+    t.true(array.includes(`\`${name}\``), dtype)
+  }
+})
 
 test('a tensor of every type arrives as its array, with its shape', async (t) => {
   const { target, peer } = await pair(t)
@@ -45,7 +62,7 @@ test('a tensor of every type arrives as its array, with its shape', async (t) =>
     t.is(tensor.dtype, dtype)
     t.deepEqual(tensor.shape, [2, 3, 5])
     t.is(tensor.data.constructor.name, name)
-    t.is(tensor.data.length, 30)
+    t.is(tensor.data.length, dtype === 'complex64' ? 60 : 30)
     t.deepEqual(tensor.data, live)
     t.not(tensor.data.buffer, live.buffer)
     same(t, bytesOf(tensor), counting(region.length))

@@ -82,6 +82,17 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
 
   const tensor = await peer.readTensor('x', { into: endpoint.alloc('y', { dtype: 'int64', shape: [2, 3n] }) })
   holds<Equal<typeof tensor, Tensor>>()
+  // As the types of onnxruntime-common have it: texts are among what `data` may be, and refused when it comes to that.
+  const ort = {} as { type: 'float32' | 'string'; data: Float32Array | string[]; dims: readonly number[]; location: 'cpu' | 'gpu-buffer' }
+  holds<Equal<ReturnType<typeof endpoint.publish>, MemoryRegion>>()
+  for (const given of [ort, tensor, Float32Array.of(1), new Uint8ClampedArray(1), { data: Uint16Array.of(1), dtype: 'bfloat16' as const }]) {
+    endpoint.publish('z', given, { access: 'readwrite', allow: ['viewer'] })
+  }
+  await peer.readTensor('z', { rows: [0, 2n] })
+  // @ts-expect-error -- one row is no range
+  void peer.readTensor('z', { rows: [0] })
+  // @ts-expect-error -- an array of JavaScript has no type of elements
+  endpoint.publish('z', { data: [1, 2] })
   if (tensor.dtype === 'int64') holds<Equal<typeof tensor.data, BigInt64Array>>()
   if (tensor.dtype === 'bool') holds<Equal<typeof tensor.data, Uint8Array>>()
   holds<Equal<typeof region.dtype, DType | undefined>>()

@@ -12,6 +12,8 @@ import { ResultsError, format, load } from './plot/results.mjs'
 
 const FOLDER = 'docs/performance'
 const KEPT = `${FOLDER}/bench.json`
+/** Documents with figures in their sentences and tables, and no part of their own. */
+const FIGURES = ['docs/tuning.md', 'docs/comparison.md']
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 const HELP = `npm run bench:docs -- [FILE.json] [options]
@@ -50,7 +52,7 @@ function documents(results, root) {
     [KEPT, format(results)],
     ...all.filter(({ svg }) => svg !== undefined).map(({ file, svg }) => [`${FOLDER}/${file}`, svg]),
     filled('docs/performance.md', pageParts(results, all)),
-    filled('docs/tuning.md', {}),
+    ...FIGURES.map((name) => filled(name, {})),
     filled('README.md', readmeParts(results, all)),
   ])
 }

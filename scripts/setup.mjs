@@ -8,11 +8,12 @@
  * but Node and Rust, prints nothing on standard output, and when nothing is to be done takes a fraction of a second.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { SetupError, build, main, needsRust, root, run, step } from './build.mjs'
+import { isInstalled } from './installed.mjs'
 
 const NODE = [20, 19]
 const RUST = [1, 88]
@@ -56,26 +57,20 @@ function checkLinker() {
   throw new SetupError(`a C compiler is needed, and \`cc\` cannot compile and link an empty program: ${how}`)
 }
 
-/** Whether what is installed is what the lock file names. Compared by content: a checkout changes times, not versions. */
-function dependenciesInstalled() {
-  const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8')).packages
-  try {
-    const installed = read('node_modules/.package-lock.json')
-    // npm leaves an optional package out where it does not fit the machine.
-    return Object.entries(read('package-lock.json')).every(
-      ([path, { version, optional }]) => path === '' || optional || installed[path]?.version === version
-    )
-  } catch {
-    return false
-  }
-}
-
 function installDependencies() {
   const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
   step(`installing the development dependencies (npm ${command})`, () => {
     // A shell set up for production would otherwise leave out the very packages that build this one.
     run('npm', [command, '--include=dev', '--no-audit', '--no-fund'], { doing: `npm ${command}`, live: true })
   })
+}
+
+/** The examples are a package of their own, and import memlane by name: the link that `npm ci` makes there, before anybody ran that. */
+function linkExamples() {
+  const link = join(root, 'examples', 'node_modules', 'memlane')
+  if (existsSync(link)) return
+  mkdirSync(dirname(link), { recursive: true })
+  symlinkSync(join('..', '..'), link, 'dir')
 }
 
 function compileRustTests() {
@@ -92,11 +87,12 @@ main((flags) => {
     checkLinker()
     return
   }
-  if (!dependenciesInstalled()) installDependencies()
+  if (!isInstalled(root)) installDependencies()
   if (rustTests || needsRust(options)) {
     checkRust()
     checkLinker()
   }
   build(options)
+  linkExamples()
   if (rustTests) compileRustTests()
 })

@@ -6,8 +6,8 @@ import type { Lifetime } from './lifetime.js'
 import { native } from './native.js'
 import type { AllocOptions, TensorOptions } from './options.js'
 import { makeRegion, type MemoryRegion } from './region.js'
-import { checkRights } from './rights.js'
-import { checkTensor } from './tensor.js'
+import { checkRights, type CheckedRights } from './rights.js'
+import { checkTensor, type TensorKind } from './tensor.js'
 
 /** `endpoint.alloc`: so many bytes, or as many as a tensor has. `tokens` are the endpoint's, by name. */
 export function alloc(
@@ -19,7 +19,10 @@ export function alloc(
 ): MemoryRegion {
   checkName(name)
   if (ArrayBuffer.isView(size) || types.isAnyArrayBuffer(size)) {
-    throw valueError('memory of JavaScript cannot be a region: alloc(name, length) makes one, and its buffer takes a copy of the bytes')
+    throw valueError(
+      'memory of JavaScript cannot be a region: publish(name, array) makes one with a copy of it, alloc(name, length) one whose buffer ' +
+        'is to be filled'
+    )
   }
   const isTensor = typeof size === 'object' && size !== null && !Array.isArray(size)
   if (isTensor && options !== undefined) throw valueError('the options of a tensor are beside its dtype and shape: leave the third argument out')
@@ -27,9 +30,20 @@ export function alloc(
   checkKeys(given, isTensor ? ['dtype', 'shape', 'access', 'allow'] : ['access', 'allow'])
   const tensor = isTensor ? checkTensor(size.dtype, size.shape) : undefined
   const length = tensor?.length ?? byteCount(size, 'length', 1)
-  const { access, allow } = checkRights(given, 'none', tokens)
+  return allocate(endpoint, name, length, checkRights(given, 'none', tokens), tensor)
+}
+
+/** A region of that length, of a tensor where one is given, which has these bytes when peers first see it. */
+export function allocate(
+  endpoint: Lifetime,
+  name: string,
+  length: number,
+  { access, allow }: CheckedRights,
+  tensor: TensorKind | undefined,
+  bytes?: Uint8Array
+): MemoryRegion {
   const shape = tensor === undefined ? undefined : [...tensor.shape]
-  const made = native.alloc(attached(), endpoint.use(), name, length, access, allow, tensor?.dtype, shape)
+  const made = native.alloc(attached(), endpoint.use(), name, length, access, allow, tensor?.dtype, shape, bytes)
   if (made.failure !== undefined) throw fromFailure(made.failure)
   return makeRegion(made.handle, endpoint, name, made.address, length, access, { tensor, allow })
 }

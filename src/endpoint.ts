@@ -43,6 +43,7 @@ import type {
   MapFileOptions,
   MessagesOptions,
   PeerInfo,
+  PublishOptions,
   Received,
   ReceiveOptions,
   Security,
@@ -53,6 +54,7 @@ import type {
 import type { Peer } from './peer.js'
 import { Peers } from './peers.js'
 import { processDirectory } from './process-directory.js'
+import { publish, type Publishable } from './publish.js'
 import { ANY_TAG, startReceive } from './receive.js'
 import type { MemoryRegion } from './region.js'
 import { checkToken } from './rights.js'
@@ -204,6 +206,24 @@ export class TcpEndpoint extends EndpointEmitter {
   alloc(name: string, tensor: TensorOptions): MemoryRegion
   alloc(name: string, size: Integer | TensorOptions, options?: AllocOptions): MemoryRegion {
     return alloc(this.#lifetime, this.#tokens, name, size, options)
+  }
+
+  /**
+   * A region that holds a copy of a tensor, which peers may read: {@link alloc} with the `dtype` and `shape` of `tensor`, and its
+   * elements. They are in it before anybody can see its name. The array is the caller's again when this returns.
+   *
+   * The type is what the class of the array says, the shape is one dimension, unless `tensor` has them. To show peers other
+   * elements, store into `region.typed()`, which they may read half changed; or close the region and publish anew.
+   *
+   * @param name as for {@link alloc}
+   * @param tensor a typed array; a tensor of ONNX Runtime; `{ data, shape, dtype }`, where `dims` is another name for `shape` and
+   *   `type` for `dtype`
+   * @throws `TypeError` or `RangeError` for wrong arguments, among them a shape that has not as many elements as the array, an
+   *   array of no element, one that cannot hold the type, texts, and data on a GPU; `ERR_REGION_EXISTS`; `ERR_MEMORY`;
+   *   `ERR_CLOSED`; `ERR_UNSAFE_MEMORY` for an array that was detached or can shrink
+   */
+  publish(name: string, tensor: Publishable, options?: PublishOptions): MemoryRegion {
+    return publish(this.#lifetime, this.#tokens, name, tensor, options)
   }
 
   /**

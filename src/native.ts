@@ -121,6 +121,7 @@ export interface Native {
   takeEvents(at: number, events: number): { events: EventRecord[]; lost: number }
   unwatchEvents(at: number, events: number): void
 
+  /** `bytes`, of a tensor alone, are in it before anybody can reach it. */
   alloc(
     at: number,
     endpoint: number,
@@ -129,7 +130,8 @@ export interface Native {
     access: string,
     allow?: Allowance[],
     dtype?: string,
-    shape?: number[]
+    shape?: number[],
+    bytes?: Uint8Array
   ): Allocated
   /** A length below 0 is all from the offset to the end of the file. */
   mapFile(

@@ -214,6 +214,12 @@ export interface TensorOptions extends AllocOptions {
   shape: readonly Integer[]
 }
 
+/** Options of `endpoint.publish`. */
+export interface PublishOptions extends AllowOptions {
+  /** What peers may do. Default `'read'`. */
+  access?: Access
+}
+
 /** Options of `endpoint.mapFile`. */
 export interface MapFileOptions extends AllowOptions {
   /**
@@ -271,8 +277,13 @@ export interface ReadOptions extends Deadline {
 /** Options of `peer.readTensor`. */
 export interface ReadTensorOptions extends Deadline {
   /**
+   * The rows to read, `[from, to]`: those along the first axis from `from` up to, and without, `to`, and nothing of the others.
+   * The result is a tensor whose first extent is `to - from`; where both are the same it has no elements. Default: all of them.
+   */
+  rows?: readonly [from: Integer, to: Integer]
+  /**
    * Where the elements go: a region that was made with the same `dtype` and `shape` (no copy), or a typed array of that type
-   * and length (one copy, when all are in). Default: memory of their own.
+   * and length (one copy, when all are in). With `rows` that is the shape of the rows. Default: memory of their own.
    */
   into?: MemoryRegion | TensorData
 }

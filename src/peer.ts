@@ -119,15 +119,16 @@ export class Peer {
   }
 
   /**
-   * The tensor in the region `name`, whole: its `dtype`, its `shape`, and `data`, the array of that type, over memory that
-   * nobody else can reach.
+   * The tensor in the region `name`: its `dtype`, its `shape`, and `data`, the array of that type, over memory that nobody else
+   * can reach. With `rows` those rows of it alone.
    *
    * With `into` a region, `data` is what its `typed()` gives; with `into` an array, `data` is that array. A name that the peer
    * had not described yet costs one round trip more.
    *
    * @param name the region's name at the peer, which made it with `dtype` and `shape`
    * @throws as `read`; `ERR_TENSOR`, at the call where the peer has described the region before: it has no dtype, or one that is
-   *   not known here, or `into` is for another tensor
+   *   not known here, or is a single element and has no `rows`, or `into` is for another tensor. `RangeError` `ERR_OUT_OF_RANGE`
+   *   for `rows` that leave it
    */
   readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor> {
     return readTensor(this.#remote, name, options)

@@ -10,11 +10,15 @@ import type { ReadTensorOptions, RegionInfo } from './options.js'
 import { checkStorable, lazily, MemoryRegion, regionHandle } from './region.js'
 import type { Remote } from './remote.js'
 import {
+  checkRows,
+  classOf,
   elementsOf,
   holds,
   isDType,
+  sliceOf,
   tensorError,
   tensorText,
+  type Rows,
   type Tensor,
   type TensorData,
   type TensorKind,
@@ -30,13 +34,15 @@ function reading(remote: Remote, name: string): OperationSubject {
 class TensorRead extends NamedOperation<Tensor> {
   readonly #name: string
   readonly #into: MemoryRegion | TensorData | undefined
+  readonly #rows: Rows | undefined
   /** Set when it is issued. */
   #kind: TensorKind = { dtype: 'uint8', shape: [] }
 
-  constructor(remote: Remote, name: string, timeoutMs: number, into: MemoryRegion | TensorData | undefined) {
+  constructor(remote: Remote, name: string, timeoutMs: number, into: MemoryRegion | TensorData | undefined, rows: Rows | undefined) {
     super(remote, 'read', timeoutMs)
     this.#name = name
     this.#into = into
+    this.#rows = rows
   }
 
   protected override get region(): string {
@@ -84,25 +90,27 @@ class TensorRead extends NamedOperation<Tensor> {
     const what = `the region ${JSON.stringify(this.#name)} of ${this.remote.label}`
     if (dtype === undefined || shape === undefined) throw tensorError(`${what} has no dtype: it is read with peer.read`)
     if (!isDType(dtype)) throw tensorError(`${what} is ${tensorText({ dtype, shape })}, a dtype that is not known here`)
-    const kind = { dtype, shape }
-    this.#check(what, kind, length)
+    const rows = this.#rows
+    const part = rows === undefined ? { kind: { dtype, shape }, offset: 0, length } : sliceOf({ dtype, shape }, rows, what)
+    this.#check(rows === undefined ? what : `rows [${rows.join(', ')}] of ${what}`, part.kind, part.length)
     const peer = this.remote.lifetime.use()
     const into = this.#into
+    const address = addr + part.offset
     if (into instanceof MemoryRegion) {
       const region = regionHandle(into)
-      this.#kind = kind
-      transfer(begin(this), peer, READ, region, 0, addr, length, this.timeoutMs)
+      this.#kind = part.kind
+      transfer(begin(this), peer, READ, region, 0, address, part.length, this.timeoutMs)
     } else {
-      this.#kind = kind
-      readStaged(begin(this), peer, addr, length, this.timeoutMs)
+      this.#kind = part.kind
+      readStaged(begin(this), peer, address, part.length, this.timeoutMs)
     }
   }
 
-  /** Refuses an `into` for another tensor than that one. */
+  /** Refuses an `into` for another tensor than that one, which is all or a part of the region. */
   #check(what: string, kind: TensorKind, length: number): void {
     const into = this.#into
     if (into === undefined) return
-    const wanted = `${what} is ${tensorText(kind)}, ${length} bytes`
+    const wanted = `${what} ${this.#rows === undefined ? 'is' : 'are'} ${tensorText(kind)}, ${length} bytes`
     if (into instanceof MemoryRegion) {
       const { dtype, shape } = into
       const isSame = dtype === kind.dtype && shape?.length === kind.shape.length && shape.every((extent, index) => extent === kind.shape[index])
@@ -111,7 +119,7 @@ class TensorRead extends NamedOperation<Tensor> {
       throw tensorError(`${wanted}; into is ${given}, ${into.length} bytes`)
     }
     if (!holds(kind.dtype, into) || into.byteLength !== length) {
-      throw tensorError(`${wanted}; into is ${Object.prototype.toString.call(into).slice(8, -1)} [${into.length}], ${into.byteLength} bytes`)
+      throw tensorError(`${wanted}; into is ${classOf(into)} [${into.length}], ${into.byteLength} bytes`)
     }
   }
 }
@@ -128,7 +136,8 @@ function checkInto(into: unknown): MemoryRegion | TensorData {
 
 /** `peer.readTensor`. */
 export function readTensor(remote: Remote, name: string, options: ReadTensorOptions = {}): TransferFuture<Tensor> {
-  checkKeys(options, ['into', 'timeoutMs', 'signal'])
+  checkKeys(options, ['rows', 'into', 'timeoutMs', 'signal'])
+  const rows = options.rows === undefined ? undefined : checkRows(options.rows)
   const into = options.into === undefined ? undefined : checkInto(options.into)
   const timeoutMs = options.timeoutMs === undefined ? DEFAULT_TIMEOUT_MS : checkTimeout(options.timeoutMs)
   const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
@@ -136,6 +145,6 @@ export function readTensor(remote: Remote, name: string, options: ReadTensorOpti
   const region = remote.regions.get(name)
   if (region === undefined) checkName(name)
   if (signal?.aborted === true) return Settled.failed(abortedError('read', signal.reason, remote.label), reading(remote, name))
-  const read = new TensorRead(remote, name, timeoutMs, into).start(region)
+  const read = new TensorRead(remote, name, timeoutMs, into, rows).start(region)
   return followed(read, signal)
 }

@@ -36,6 +36,14 @@ export interface TensorArrays {
   float8_e4m3fn: Uint8Array
   /** The bits, 5 of exponent and 2 of mantissa. */
   float8_e5m2: Uint8Array
+  /** The bits, 4 of exponent and 3 of mantissa; neither infinities nor a negative zero. */
+  float8_e4m3fnuz: Uint8Array
+  /** The bits, 5 of exponent and 2 of mantissa; neither infinities nor a negative zero. */
+  float8_e5m2fnuz: Uint8Array
+  /** The bits, 8 of exponent and none else: powers of two, as scales are. */
+  float8_e8m0fnu: Uint8Array
+  /** Two float32 each, the real part first: the array is twice as long as the tensor has elements. */
+  complex64: Float32Array
 }
 
 /** The type of a tensor's elements, by the name that ONNX Runtime and NumPy use. */
@@ -57,7 +65,9 @@ export interface TensorOf<D extends DType> {
   data: TensorArrays[D]
 }
 
-type ArrayOf = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TensorData & ArrayBufferView
+type ArrayOf = (new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TensorData & ArrayBufferView) & {
+  readonly BYTES_PER_ELEMENT: number
+}
 
 const Half = ((globalThis as { Float16Array?: unknown }).Float16Array ?? Uint16Array) as ArrayOf
 
@@ -78,6 +88,26 @@ const TYPES: Readonly<Record<DType, readonly [number, ArrayOf]>> = {
   bool: [1, Uint8Array],
   float8_e4m3fn: [1, Uint8Array],
   float8_e5m2: [1, Uint8Array],
+  float8_e4m3fnuz: [1, Uint8Array],
+  float8_e5m2fnuz: [1, Uint8Array],
+  float8_e8m0fnu: [1, Uint8Array],
+  complex64: [8, Float32Array],
+}
+
+/** The type that an array says by its class. */
+const BY_CLASS: Readonly<Record<string, DType>> = {
+  Float64Array: 'float64',
+  Float32Array: 'float32',
+  Float16Array: 'float16',
+  BigInt64Array: 'int64',
+  Int32Array: 'int32',
+  Int16Array: 'int16',
+  Int8Array: 'int8',
+  BigUint64Array: 'uint64',
+  Uint32Array: 'uint32',
+  Uint16Array: 'uint16',
+  Uint8Array: 'uint8',
+  Uint8ClampedArray: 'uint8',
 }
 
 /** Every {@link DType}. */
@@ -123,14 +153,20 @@ export function tensorBytes({ dtype, shape }: Tensor): number {
   return bytesOfShape(TYPES[dtype][0], shape, 'shape')
 }
 
-/** Checks a region's type and shape; with the bytes that they make. */
-export function checkTensor(dtype: unknown, shape: unknown): TensorKind & { length: number } {
+/** Checks the name of a type. */
+export function checkDType(dtype: unknown): DType {
   if (typeof dtype !== 'string') throw typeError('dtype', 'a string', dtype)
   if (!isDType(dtype)) throw valueError(`dtype must be one of ${DTYPES.join(', ')}; got ${JSON.stringify(dtype.slice(0, 40))}`)
+  return dtype
+}
+
+/** Checks a region's type and shape; with the bytes that they make. */
+export function checkTensor(dtype: unknown, shape: unknown): TensorKind & { length: number } {
+  const type = checkDType(dtype)
   const checked = checkShape(shape, 'shape')
-  const length = bytesOfShape(TYPES[dtype][0], checked, 'shape')
+  const length = bytesOfShape(TYPES[type][0], checked, 'shape')
   if (length === 0) throw rangeError(`shape [${checked.join(', ')}] has no element, and a region has at least one byte`)
-  return { dtype, shape: checked, length }
+  return { dtype: type, shape: checked, length }
 }
 
 /**
@@ -152,20 +188,61 @@ export function describedTensor(
   return { dtype, shape }
 }
 
+/** Rows along the first axis, without the last one. */
+export type Rows = readonly [from: number, to: number]
+
+/** Checks the option `rows`, as far as that goes without the tensor. */
+export function checkRows(value: unknown): Rows {
+  if (!Array.isArray(value) || value.length !== 2) throw typeError('rows', 'an array of two integers, [from, to]', value)
+  const from = integer(value[0], 'rows[0]')
+  const to = integer(value[1], 'rows[1]')
+  if (to < from) throw rangeError(`rows [${from}, ${to}] end before they begin`)
+  return [from, to]
+}
+
+/** These rows of a tensor: what they are, and where their bytes lie in it. `what` is the tensor. */
+export function sliceOf(
+  { dtype, shape }: TensorKind,
+  [from, to]: Rows,
+  what: string
+): { kind: TensorKind; offset: number; length: number } {
+  const [extent, ...rest] = shape
+  if (extent === undefined) throw tensorError(`${what} is ${tensorText({ dtype, shape })}, a single element, which has no rows`)
+  if (to > extent) throw rangeError(`rows [${from}, ${to}] leave ${what}, which is ${tensorText({ dtype, shape })}`)
+  const rowBytes = bytesOfShape(TYPES[dtype][0], rest, 'shape')
+  return { kind: { dtype, shape: [to - from, ...rest] }, offset: from * rowBytes, length: (to - from) * rowBytes }
+}
+
 /** The error of a region that is no tensor, or not the one that is wanted. */
 export function tensorError(message: string): MemlaneError {
   return new MemlaneError(message, { code: 'ERR_TENSOR', origin: 'local', retryable: false })
 }
 
+/** Bytes of one element. */
+export function elementSize(dtype: DType): number {
+  return TYPES[dtype][0]
+}
+
 /** The elements that lie in `bytes` bytes of a buffer. */
 export function elementsOf(dtype: DType, buffer: ArrayBufferLike, byteOffset: number, bytes: number): TensorData {
-  const [size, Elements] = TYPES[dtype]
-  return new Elements(buffer, byteOffset, bytes / size)
+  const [, Elements] = TYPES[dtype]
+  return new Elements(buffer, byteOffset, bytes / Elements.BYTES_PER_ELEMENT)
+}
+
+/** The class of an array, by its own account: other realms have classes of the same names, and a `Buffer` is a `Uint8Array`. */
+export function classOf(array: object): string {
+  return Object.prototype.toString.call(array).slice(8, -1)
+}
+
+/** The type of an array's elements, as its class says. */
+export function dtypeOf(array: ArrayBufferView): DType | undefined {
+  const name = classOf(array)
+  return Object.hasOwn(BY_CLASS, name) ? BY_CLASS[name] : undefined
 }
 
 /** Whether an array can hold elements of that type: its own, or the one that has the bits. */
 export function holds(dtype: DType, array: ArrayBufferView): boolean {
-  const [, Elements] = TYPES[dtype]
-  const name = Object.prototype.toString.call(array).slice(8, -1)
-  return name === Elements.name || (dtype === 'float16' && name === 'Uint16Array')
+  const [, { name: wanted }] = TYPES[dtype]
+  const name = classOf(array)
+  return name === wanted || (dtype === 'float16' && name === 'Uint16Array') || (wanted === 'Uint8Array' && name === 'Uint8ClampedArray')
 }

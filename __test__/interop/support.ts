@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { type MemoryRegion, type Peer, TcpEndpoint } from 'memlane'
 import { pattern, seed } from '../support/raw-random'
-import { environment, WHEEL_VERSION } from './environment'
+import { wheel } from './environment'
 import { type Info, WheelPeer } from './peer'
 
 export { eventually, type Info, type WheelPeer } from './peer'
@@ -60,7 +60,8 @@ export class Rig {
 export function withWheel(title: string, body: (t: ExecutionContext, rig: Rig) => Promise<void>): void {
   test.serial(title, async (t) => {
     t.timeout(TEST_TIMEOUT_MS)
-    const found = await environment()
+    const { WHEEL_VERSION, wheelPython } = await wheel
+    const found = await wheelPython()
     if ('missing' in found) {
       announceSkip(found.missing)
       t.log(`skipped: ${found.missing}`)

@@ -1,89 +1,45 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import test, { type ExecutionContext } from 'ava'
 import { type Client, CLIENTS } from './redis-clients'
+import { script } from './script'
 
-const PORT_ATTEMPTS = 5
-
-/** Runs a server until the standard input ends, which it does with this process, however that ends. */
-const SCRIPT = `exec 3<&0
-redis-server "$@" 3<&- &
-server=$!
-{ cat <&3; kill -9 $server; } >/dev/null 2>&1 &
-exec 3<&-
-wait $server`
-
-/** Why there is no server here; undefined when there is one. */
-const missing = ((): string | undefined => {
-  try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
-    return undefined
-  } catch {
-    return 'redis-server is not installed'
-  }
-})()
-let announced = false
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+interface Server {
+  readonly port: number
+  /** Ends it, as a machine ends that loses its power. */
+  stop(): Promise<void>
 }
 
-/** A Redis server of this test's own on the loopback, which keeps nothing. */
-export class RedisServer {
-  readonly port: number
-  readonly #process: ChildProcess
-  readonly #folder: string
+interface Starter {
+  missingRedis(): string | undefined
+  startRedis(port?: number): Promise<Server>
+}
 
-  private constructor(port: number, process: ChildProcess, folder: string) {
-    this.port = port
-    this.#process = process
-    this.#folder = folder
+const starter = script<Starter>('redis-server.mjs')
+/** Why there is no server here; undefined when there is one. */
+const absence = starter.then(({ missingRedis }) => missingRedis())
+let announced = false
+
+/** A Redis server of this test's own on the loopback, which keeps nothing. */
+export class RedisServer implements Server {
+  readonly #server: Server
+
+  private constructor(server: Server) {
+    this.#server = server
   }
 
   /** A server on `port`, or on one that is free; it is gone when the test ends. */
   static async start(t: ExecutionContext, port?: number): Promise<RedisServer> {
-    for (let attempt = 1; ; attempt++) {
-      const server = await RedisServer.#launch(port ?? (await freePort()))
-      if (server !== undefined) {
-        t.teardown(() => server.stop())
-        return server
-      }
-      // Between the look for a free port and its use somebody else may take it.
-      if (port !== undefined || attempt === PORT_ATTEMPTS) throw new Error('redis-server does not start')
-    }
+    const { startRedis } = await starter
+    const server = new RedisServer(await startRedis(port))
+    t.teardown(() => server.stop())
+    return server
   }
 
-  static async #launch(port: number): Promise<RedisServer | undefined> {
-    const folder = mkdtempSync(join(tmpdir(), 'memlane-redis-'))
-    const options = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', folder]
-    const process = spawn('sh', ['-c', SCRIPT, 'sh', ...options], { stdio: ['pipe', 'pipe', 'ignore'] })
-    for await (const line of createInterface({ input: process.stdout! })) {
-      if (!line.includes('Ready to accept connections')) continue
-      process.stdout?.resume()
-      return new RedisServer(port, process, folder)
-    }
-    process.stdin?.end()
-    rmSync(folder, { recursive: true, force: true })
-    return undefined
+  get port(): number {
+    return this.#server.port
   }
 
-  /** Ends it, as a machine ends that loses its power. */
-  async stop(): Promise<void> {
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.stdin?.end()
-      await once(this.#process, 'exit')
-    }
-    rmSync(this.#folder, { recursive: true, force: true })
+  stop(): Promise<void> {
+    return this.#server.stop()
   }
 }
 
@@ -104,6 +60,7 @@ export interface Rig {
 export function withRedis(title: string, body: (t: ExecutionContext, rig: Rig) => Promise<void>): void {
   for (const kind of Object.keys(CLIENTS) as (keyof typeof CLIENTS)[]) {
     test(`${kind}: ${title}`, async (t) => {
+      const missing = await absence
       if (missing !== undefined) {
         if (!announced) console.warn(`skipped: ${missing}`)
         announced = true

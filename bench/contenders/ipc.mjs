@@ -9,7 +9,8 @@ export const name = 'child_process IPC'
 export const start = (options) => startPair(import.meta.url, options)
 
 /** Runs in the target: answers on the channel to the process that started it. */
-export async function serve({ bytes, memory = Buffer.alloc(bytes), channel = process }) {
+export async function serve({ bytes, channel }) {
+  const memory = Buffer.alloc(bytes)
   // An initiator that has ended misses no answer.
   const answer = (body) => channel.send({ answer: body }, () => {})
   const onMessage = (message) => {

@@ -30,14 +30,15 @@ const SMALL_BYTES = 4096
 const SLAB_BYTES = 64 << 10
 const CHUNK_BYTES = 64 << 10
 
-/** Runs in the target: serves `memory`, or zeroed memory of its own. */
-export async function serve({ bytes, memory = Buffer.alloc(bytes), variant }) {
+/** Runs in the target. */
+export async function serve({ bytes, variant }) {
+  const memory = Buffer.alloc(bytes)
   const sockets = new Set()
   const listener = (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    new Session(socket, asBuffer(memory))
+    new Session(socket, memory)
   }
   const options = { ...TLS, ...certificates(), requestCert: true, noDelay: true }
   const server = variant === 'tls' ? tls.createServer(options, listener) : net.createServer({ noDelay: true }, listener)
@@ -272,8 +273,4 @@ class Gatherer {
     this.#start = 0
     this.#end = 0
   }
-}
-
-function asBuffer(memory) {
-  return Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength)
 }

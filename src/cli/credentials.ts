@@ -9,10 +9,10 @@ import type { Screen } from './screen.js'
 export const CREDENTIALS = {
   'token-file': { type: 'string', value: 'FILE', help: 'the secret that both sides know; a line end behind it does not count' },
   'token-name': { type: 'string', value: 'NAME', help: 'its name, where the other side has several' },
-  'tls-ca': { type: 'string', value: 'FILE', help: 'PEM: authorities that the other side’s certificate has to be of' },
+  'tls-ca': { type: 'string', value: 'FILE', help: "PEM: authorities that the other side's certificate has to be of" },
   'tls-cert': { type: 'string', value: 'FILE', help: 'PEM: the certificate that the other side is shown' },
   'tls-key': { type: 'string', value: 'FILE', help: 'PEM: its key' },
-  'tls-server-name': { type: 'string', value: 'NAME', help: 'the name that the other side’s certificate is for, where it is not the host' },
+  'tls-server-name': { type: 'string', value: 'NAME', help: "the name that the other side's certificate is for, where it is not the host" },
 } as const satisfies Options
 
 /** For commands that dial. */

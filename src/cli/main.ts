@@ -1,14 +1,16 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Command } from './command.js'
 import { CliError, EXIT, shownError } from './failure.js'
 import { commandHelp, mainHelp } from './help.js'
 import { parse, type Parsed } from './parse.js'
 import { harmless, Screen } from './screen.js'
+import { version } from './version.js'
 
 /** Loaded when they are asked for: `--help` needs no native binary. */
 const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
+  demo: ['ten seconds, nothing to set up: reads the memory of a busy process, and compares', async () => (await import('./demo/command.js')).demo],
+  bench: ['throughput and latency by size, of a target of its own or of any peer', async () => (await import('./bench/command.js')).bench],
   ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
+  inspect: ['which wire does it speak, and what does it publish', async () => (await import('./inspect/command.js')).inspect],
 }
 
 /** Runs the command line; the exit status is in `process.exitCode`. */
@@ -28,11 +30,6 @@ export async function main(args: readonly string[]): Promise<void> {
   } else {
     process.exitCode = await runCommand(word, rest)
   }
-}
-
-function version(): string {
-  // Two levels up from dist/src/cli is dist; the manifest lies beside that.
-  return (JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as { version: string }).version
 }
 
 async function runCommand(word: string, args: readonly string[]): Promise<number> {

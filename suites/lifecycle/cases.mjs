@@ -11,6 +11,7 @@ export const CASES = [
   { name: 'twice', about: 'the addon is loaded again, from two paths, and in workers', quick: { rounds: 2 }, long: { rounds: 20 } },
   { name: 'throw', about: 'handlers of events, messages and diagnostics throw', quick: { rounds: 1 }, long: { rounds: 10 } },
   { name: 'text', about: 'region.text decodes what a peer is writing', quick: { seconds: 1 }, long: { seconds: 10 } },
+  { name: 'tensors', about: 'tensors of every type are published and read, Float16Array where there is one', quick: { rounds: 2 }, long: { rounds: 200 } },
   { name: 'cycles', about: 'context, endpoint, region and connection open and close', quick: { cycles: 300 }, long: { cycles: 10_000 } },
 ]
 

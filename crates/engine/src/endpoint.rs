@@ -14,7 +14,7 @@ use crate::{
     op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
-    region::{Region, Rights, Tensor, file::MappedFile, span::Span},
+    region::{Region, Rights, Tensor, file::MappedFile, memory::Memory, span::Span},
     session::Session,
     shared::Shared,
     stats::{Counted, Stats, endpoint_report},
@@ -182,6 +182,22 @@ impl Endpoint {
     ) -> Result<Arc<Region>, Error> {
         self.check_open()?;
         self.target.registry.alloc_tensor(name, len, rights, tensor)
+    }
+
+    /// The same, with the bytes that `fill` stores into it: peers find no region of the name, or this one with all of them.
+    ///
+    /// # Errors
+    /// As for [`Endpoint::alloc`].
+    pub fn publish(
+        &self,
+        name: &str,
+        len: usize,
+        rights: impl Into<Rights>,
+        tensor: Tensor,
+        fill: impl FnOnce(&Arc<Memory>) -> io::Result<()>,
+    ) -> Result<Arc<Region>, Error> {
+        self.check_open()?;
+        self.target.registry.publish(name, len, rights, tensor, fill)
     }
 
     /// A new region of the range of a file that `map` maps; none of it is read for that.

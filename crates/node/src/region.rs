@@ -126,7 +126,7 @@ fn allocated(
         })
 }
 
-/// Makes a region of zeroed bytes; peers reach it from the moment that this returns.
+/// Makes a region of zeroed bytes, or, of a tensor, of those of a view; peers reach it from the moment that this returns.
 #[napi(catch_unwind)]
 #[allow(
     clippy::too_many_arguments,
@@ -141,13 +141,17 @@ pub fn alloc(
     allow: Option<Vec<Allowance>>,
     dtype: Option<String>,
     shape: Option<Vec<f64>>,
+    #[napi(ts_arg_type = "Uint8Array | undefined | null")] bytes: Option<View>,
 ) -> Allocated {
     allocated(attachment, endpoint, |owner| {
         let length = number(length).ok_or_else(|| EngineError::new(ErrorKind::Memory))?;
         let rights = rights(owner, parsed(&access)?, allow)?;
-        match tensor(dtype, shape) {
-            Some(tensor) => owner.alloc_tensor(&name, length, rights, tensor),
-            None => owner.alloc(&name, length, rights),
+        match (tensor(dtype, shape), bytes) {
+            (Some(tensor), Some(bytes)) => {
+                owner.publish(&name, length, rights, tensor, |memory| bytes.empty(memory, 0))
+            }
+            (Some(tensor), None) => owner.alloc_tensor(&name, length, rights, tensor),
+            (None, _) => owner.alloc(&name, length, rights),
         }
     })
 }

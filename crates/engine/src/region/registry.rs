@@ -72,6 +72,25 @@ impl Registry {
         self.register(name, rights.into(), Some(tensor), || zeroed(len))
     }
 
+    /// The same, with the bytes that `fill` stores into it before anybody can reach it.
+    ///
+    /// # Errors
+    /// As for [`Registry::alloc`].
+    pub(crate) fn publish(
+        &self,
+        name: &str,
+        len: usize,
+        rights: impl Into<Rights>,
+        tensor: Tensor,
+        fill: impl FnOnce(&Arc<Memory>) -> io::Result<()>,
+    ) -> Result<Arc<Region>, Error> {
+        self.register(name, rights.into(), Some(tensor), || {
+            let memory = zeroed(len)?;
+            fill(&memory).map_err(|error| Error::memory(len, &error))?;
+            Ok(memory)
+        })
+    }
+
     /// A new region of a file's bytes, reachable from the moment that this returns.
     ///
     /// # Errors
@@ -176,6 +195,29 @@ fn zeroed(len: usize) -> Result<Arc<Memory>, Error> {
 mod tests {
     use super::*;
     use crate::region::{Access, Held};
+
+    #[test]
+    fn nobody_reaches_a_published_region_before_it_has_its_bytes() {
+        let registry = Registry::default();
+        let tensor = Tensor {
+            dtype: "uint8".into(),
+            shape: vec![64],
+        };
+        let fill = |memory: &Arc<Memory>| {
+            let table = registry.table.read();
+            assert!(
+                table.by_name.is_empty() && table.by_address.is_empty(),
+                "it is still being filled"
+            );
+            drop(table);
+            memory.copy_in(0, &[7; 64])
+        };
+        let region = registry.publish("kv", 64, Access::READ, tensor, fill).unwrap();
+        let mut bytes = [0; 64];
+        region.memory().copy_out(0, &mut bytes).unwrap();
+        assert_eq!(bytes, [7; 64]);
+        assert_eq!(registry.table.read().by_name.len(), 1);
+    }
 
     #[tokio::test]
     async fn a_closed_region_misses_at_once_and_its_fence_waits_for_the_last_span() {
