@@ -61,6 +61,7 @@ function binaryIn(folder, binary) {
 
 /** Packs everything that there is a binary for; each with its `name`, `tarball`, `size`, `files`, and of a platform also that. */
 export function packAll({ to, binaries = root, all = false, tag, repository }) {
+  if (!existsSync(binaries)) throw new SetupError(`there is no folder ${binaries}`)
   const problems = manifestProblems({ tag })
   const wanted = platforms().map((platform) => ({ platform, file: binaryIn(binaries, platform.binary) }))
   const missing = wanted.filter(({ file }) => file === null).map(({ platform }) => platform.binary)

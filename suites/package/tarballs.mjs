@@ -1,8 +1,8 @@
 /** The tarballs under test, and what is in them. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { join, relative } from 'node:path'
-import { root } from '../../scripts/build.mjs'
+import { SetupError, root } from '../../scripts/build.mjs'
 import { LICENSES, mainManifest, platforms } from '../../scripts/manifests.mjs'
 import { packAll } from '../../scripts/pack.mjs'
 import { expect, same } from './expect.mjs'
@@ -33,19 +33,20 @@ function opened(tarball) {
 
 /** The `main` package, and the `platforms` packages that there are, one of which is for this machine. Packs them if no `folder` has them. */
 export function tarballs({ folder, binaries, into }) {
+  if (folder !== undefined && !existsSync(folder)) throw new SetupError(`there is no folder ${folder}`)
   const paths =
     folder === undefined
       ? packAll({ to: into, ...(binaries && { binaries }) }).map(({ tarball }) => tarball)
       : readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.tgz')).map((path) => join(folder, path))
   const all = paths.map(opened)
   const main = all.find(({ manifest }) => manifest.name === mainManifest().name)
-  if (main === undefined) throw new Error(`no tarball of memlane in ${folder}`)
+  if (main === undefined) throw new SetupError(`no tarball of memlane in ${folder}`)
   const others = platforms().flatMap((platform) => {
     const packed = all.find(({ manifest }) => manifest.name === platform.package)
     return packed ? [{ ...packed, platform }] : []
   })
   const here = others.find(({ platform }) => platform.os[0] === process.platform && platform.cpu[0] === process.arch && fits(platform))
-  if (here === undefined) throw new Error('no platform package for this machine among them')
+  if (here === undefined) throw new SetupError('no platform package for this machine among them')
   return { main, platforms: others, here }
 }
 
