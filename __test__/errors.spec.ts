@@ -1,8 +1,6 @@
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import test from 'ava'
 import { ARGUMENT_ERROR_CODES, ERROR_CODES, type ErrorCode, MemlaneError } from 'memlane'
-import { root, table } from './support/error-table'
+import { table } from './support/error-table'
 
 /** Codes that arise above the engine. */
 const ABOVE: ErrorCode[] = ['ERR_TENSOR', 'ERR_UNSAFE_MEMORY', 'ERR_NATIVE_BINDING', 'ERR_DIRECTORY']
@@ -37,23 +35,4 @@ test('a MemlaneError is an Error with what it was made of, and nothing that is n
   const bare = new MemlaneError('broken', { code: 'ERR_CLOSED', origin: 'local', retryable: false })
   t.deepEqual(Object.keys(bare).sort(), ['code', 'origin', 'retryable'])
   t.false('cause' in bare)
-})
-
-test('without its native binary the package says what is missing, with a code', (t) => {
-  const program = `
-    try { require('memlane') } catch (error) {
-      console.log(JSON.stringify({ name: error.name, code: error.code, message: error.message, cause: String(error.cause), shown: require('node:util').inspect(error) }))
-    }`
-  const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], {
-    cwd: root,
-    encoding: 'utf8',
-    env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: join(root, 'no-such-file.node') },
-  })
-  t.is(stderr, '')
-  const error = JSON.parse(stdout) as Record<'name' | 'code' | 'message' | 'cause' | 'shown', string>
-  t.like(error, { name: 'MemlaneError', code: 'ERR_NATIVE_BINDING' })
-  t.true(error.message.includes(`memlane-${process.platform}-${process.arch}`), error.message)
-  t.regex(error.cause, /^Error: [^\n]*no-such-file\.node[^\n]*$/)
-  t.notRegex(error.shown, /wasi/i)
-  t.true(error.shown.split('\n').length < 25, error.shown)
 })

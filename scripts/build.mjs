@@ -1,7 +1,7 @@
 /**
  * Builds what is stale: the addon with its loader, `dist/`, and with `--tests` the compiled tests.
  *
- * usage: node scripts/build.mjs [--debug] [--tests] [--force]
+ * usage: node scripts/build.mjs [--debug] [--tests] [--force] [--prebuilt]        --prebuilt: with the addon that is here
  *
  * Nothing is written to standard output, so a program that runs after a build owns its own. What is fresh is told by a hash of
  * every input and every output, kept under `build/stamps`: a clone, a checkout and a hand-edited generated file all count right.
@@ -126,7 +126,9 @@ function buildDist() {
     const print = `process.stdout.write(JSON.stringify(Object.keys(require("./dist/${entry}.js"))))`
     const names = JSON.parse(run(process.execPath, ['-e', print], { doing: 'loading the addon' }))
     // One implementation for both module systems, so that an endpoint made by one is an instance of the other's class.
-    const esm = `import memlane from './${entry}.js'\n\nexport const { ${names.sort().join(', ')} } = memlane\n`
+    // Required, not imported: Node 20 reports an error of an imported CommonJS module a second time, as one that nobody has caught.
+    const loaded = `createRequire(import.meta.url)('./${entry}.js')`
+    const esm = `import { createRequire } from 'node:module'\n\nexport const { ${names.sort().join(', ')} } = ${loaded}\n`
     writeFileSync(join(root, `dist/${entry}.mjs`), esm)
     writeFileSync(join(root, `dist/${entry}.d.mts`), `export * from './${entry}.js'\n`)
   }
@@ -161,7 +163,8 @@ export function needsRust(options) {
 
 /** Builds the stale parts. Each part's staleness is judged after the part before it is built. */
 export function build(options) {
-  for (const part of options.tests ? ['native', 'dist', 'tests'] : ['native', 'dist']) {
+  const parts = [...(options.prebuilt ? [] : ['native']), 'dist', ...(options.tests ? ['tests'] : [])]
+  for (const part of parts) {
     if (isFresh(part, options)) continue
     const { inputs, outputs, begin, build: make } = PARTS[part]
     step(begin(options), () => {
@@ -187,5 +190,5 @@ export function main(body) {
 }
 
 if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  main((flags) => build({ debug: flags.includes('--debug'), tests: flags.includes('--tests'), force: flags.includes('--force') }))
+  main((flags) => build(Object.fromEntries(['debug', 'tests', 'force', 'prebuilt'].map((name) => [name, flags.includes(`--${name}`)]))))
 }

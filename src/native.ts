@@ -1,7 +1,7 @@
-import { MemlaneError } from './errors.js'
 import type { Allowance } from './rights.js'
 import type { CheckedSecurity } from './security.js'
 import type { CheckedTls } from './tls.js'
+import { checkVersion, unloadable } from './unloadable.js'
 
 /** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
 export interface Attachment {
@@ -234,40 +234,16 @@ export interface Native {
   waitSync(at: number, op: number, milliseconds: number): boolean
 }
 
-/** The C library that this process runs on, as platform packages name it; empty where there is only one. */
-function libc(): string {
-  if (process.platform !== 'linux') return ''
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
-  return report?.header?.glibcVersionRuntime === undefined ? 'musl' : 'gnu'
-}
-
-/**
- * One line of what the generated loader tells as a chain of errors, each with the same stack: what it tried for this platform, and
- * not what it tried of WebAssembly, of which there is none.
- */
-function gathered(error: unknown): Error {
-  const tried: string[] = []
-  for (let one = error; one instanceof Error; one = one.cause) tried.push(one.message.split('\n', 1)[0] as string)
-  const [told = String(error), ...causes] = tried
-  const own = causes.filter((line) => !/wasi/i.test(line))
-  const cause = new Error(own.length > 0 ? own.join('; ') : told)
-  cause.stack = String(cause)
-  return cause
-}
-
 function load(): Native {
+  let loaded: Native
   try {
     // Two levels up from dist/src: the loader that `napi build` writes lies in the package root.
-    return require('../../native.js') as Native
+    loaded = require('../../native.js') as Native
   } catch (error) {
-    const platform = [process.platform, process.arch, libc()].filter((part) => part !== '').join('-')
-    throw new MemlaneError(
-      `memlane has no native binary for ${platform} here: the package memlane-${platform} is not installed ` +
-        `or does not load. Install on the machine that runs it, with optional packages: not with --no-optional nor --omit=optional. ` +
-        'A clone has one once it is built (npm run build).',
-      { code: 'ERR_NATIVE_BINDING', origin: 'local', retryable: false, cause: gathered(error) }
-    )
+    throw unloadable(error)
   }
+  checkVersion()
+  return loaded
 }
 
 /** The engine, loaded once per environment. */

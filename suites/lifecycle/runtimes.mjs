@@ -1,14 +1,13 @@
 /** The runtimes that a run is over: npm packages that hold one binary each, in `build/lifecycle`. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { firstLine, install } from '../../scripts/install.mjs'
 
 const PACKAGES = fileURLToPath(new URL('./packages/', import.meta.url))
 const FOLDER = fileURLToPath(new URL('../../build/lifecycle/runtimes/', import.meta.url))
-const FILES = ['package.json', 'package-lock.json', '.npmrc']
-const PATIENCE_MS = 600_000
+const ANNOUNCEMENT = 'memlane: installing Node 20, 22, 24 and 26, Bun and Deno (about 1 GB)'
 
 /** The lines of Node that the package supports. */
 export const NODE_LINES = ['20', '22', '24', '26']
@@ -29,7 +28,7 @@ const KNOWN = [
  */
 export async function runtimes(lines, others) {
   const wanted = KNOWN.filter(({ kind, line }) => (kind === 'node' ? lines.includes(line) : others))
-  const failure = await installed().then(
+  const failure = await install({ packages: PACKAGES, folder: FOLDER, announcement: ANNOUNCEMENT }).then(
     () => null,
     (error) => error.message,
   )
@@ -42,34 +41,4 @@ export async function runtimes(lines, others) {
     const [version] = /\d+\.\d+\.\d+/.exec(stdout) ?? ['']
     return { ...runtime, name: `${runtime.kind} ${version}`, version, binary }
   })
-}
-
-/** Installs what the lock file names for this machine, without any script of those packages. */
-async function installed() {
-  const lock = await readFile(join(PACKAGES, 'package-lock.json'))
-  const stamp = await readFile(join(FOLDER, 'installed')).catch(() => null)
-  if (stamp !== null && lock.equals(stamp)) return
-  process.stderr.write('lifecycle: installing Node 20, 22, 24 and 26, Bun and Deno (about 1 GB)\n')
-  await rm(FOLDER, { recursive: true, force: true })
-  await mkdir(FOLDER, { recursive: true })
-  await Promise.all(FILES.map((file) => copyFile(join(PACKAGES, file), join(FOLDER, file))))
-  await npm(['ci', '--ignore-scripts', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'])
-  await copyFile(join(PACKAGES, 'package-lock.json'), join(FOLDER, 'installed'))
-}
-
-function npm(args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn('npm', args, { cwd: FOLDER, stdio: ['ignore', 'ignore', 'pipe'], timeout: PATIENCE_MS })
-    let complaints = ''
-    child.stderr.setEncoding('utf8').on('data', (text) => (complaints += text))
-    child.on('error', (error) => reject(new Error(`npm cannot be run: ${error.message}`)))
-    child.on('close', (status, signal) => {
-      if (status === 0) resolve()
-      else reject(new Error(`npm ci: ${firstLine(complaints, /^npm error/) || (signal ?? `status ${status}`)}`))
-    })
-  })
-}
-
-function firstLine(text, wanted = /./) {
-  return text.split('\n').find((line) => wanted.test(line)) ?? ''
 }
