@@ -8,6 +8,7 @@ import { harmless, Screen } from './screen.js'
 
 /** Loaded when they are asked for: `--help` needs no native binary. */
 const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
+  serve: ['publish files, and the tensors of safetensors files', async () => (await import('./serve/command.js')).serve],
   ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
 }
 
@@ -47,7 +48,7 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
       return 0
     }
     await command.run({ values: parsed.values, names: parsed.names, screen, signal: interruption.signal })
-    return interruption.status ?? 0
+    return command.goesOn === true ? 0 : (interruption.status ?? 0)
   } catch (error) {
     if (interruption.status !== undefined && isInterruption(error)) return interruption.status
     const { code, message, status } = shownError(error)
