@@ -9,6 +9,7 @@ import { harmless, Screen } from './screen.js'
 /** Loaded when they are asked for: `--help` needs no native binary. */
 const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
   serve: ['publish files, and the tensors of safetensors files', async () => (await import('./serve/command.js')).serve],
+  pull: ['fetch what a peer publishes into files', async () => (await import('./pull/command.js')).pull],
   ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
 }
 

@@ -14,11 +14,11 @@ function askOf(bytes: Uint8Array, slots: number): Ask | undefined {
   } catch {
     return undefined
   }
-  const { sha256, ack } = value
+  const { slots: ranges, sha256, ack } = value
   const isPair = (pair: unknown, most: number): boolean =>
     Array.isArray(pair) && pair.length === 2 && pair.every((one) => Number.isInteger(one) && one >= 0 && one <= most)
-  if (!Array.isArray(sha256) || sha256.length > MAX_RANGES || !sha256.every((range) => isPair(range, slots) && range[0] <= range[1])) return undefined
-  if (!isPair(ack, 0xffff_ffff) || (ack?.[0] ?? ACKS) >= ACKS) return undefined
+  if (!Array.isArray(ranges) || ranges.length > MAX_RANGES || !ranges.every((range) => isPair(range, slots) && range[0] <= range[1])) return undefined
+  if (typeof sha256 !== 'boolean' || !isPair(ack, 0xffff_ffff) || (ack?.[0] ?? ACKS) >= ACKS) return undefined
   return value as Ask
 }
 
@@ -46,12 +46,12 @@ export class Checksums {
     const ask = askOf(data, this.#offer.parts.length)
     if (ask === undefined) return
     const identities = new Map<number, string>()
-    for (const [from, to] of ask.sha256) {
+    for (const [from, to] of ask.slots) {
       for (let index = from; index < to; index++) {
         const file = this.#offer.parts[index]?.file as number
         const identity = identities.get(file) ?? (await this.#identity(file))
         identities.set(file, identity)
-        this.#look(index, identity)
+        this.#look(index, identity, ask.sha256)
       }
     }
     const [cell, value] = ask.ack
@@ -66,12 +66,14 @@ export class Checksums {
     return identityOf((this.#offer.files[file] as Offer['files'][number]).handle)
   }
 
-  #look(index: number, identity: string): void {
+  #look(index: number, identity: string, isWanted: boolean): void {
     const at = slotOffset(index)
     const slot = readSlot(this.#sums, at)
     const isCurrent = slot.identity === identity && (slot.state === STATE.done || slot.state === STATE.working)
-    if (!isCurrent) writeSlot(this.#sums, at, { state: STATE.working, identity, sha256: '' })
-    if (!isCurrent && !this.#waiting.has(index)) void this.#make(index)
+    if (isCurrent) return
+    const isMade = isWanted || this.#waiting.has(index)
+    writeSlot(this.#sums, at, { state: isMade ? STATE.working : STATE.unknown, identity, sha256: '' })
+    if (isWanted && !this.#waiting.has(index)) void this.#make(index)
   }
 
   /** Makes the checksum of a region, anew if its file was changed meanwhile. */

@@ -33,10 +33,12 @@ export interface Manifest {
   slots: readonly (readonly [name: string, file: number])[]
 }
 
-/** A message that asks for checksums. */
+/** A message that asks for what slots say of the files as they are now. */
 export interface Ask {
   /** Slots, from the first to behind the last. */
-  sha256: readonly (readonly [from: number, to: number])[]
+  slots: readonly (readonly [from: number, to: number])[]
+  /** Whether their checksums are wanted too, or their identities alone. */
+  sha256: boolean
   /** A cell of the acknowledgements, and what is stored there when the slots are as they are now. */
   ack: readonly [cell: number, value: number]
 }
