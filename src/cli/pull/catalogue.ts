@@ -77,7 +77,7 @@ async function readManifest(peer: Peer, signal: AbortSignal): Promise<Manifest> 
   if (bytes[0] === 0) throw new NotYetError('the peer is just starting')
   let value: Partial<Manifest>
   try {
-    value = JSON.parse(bytes.toString()) as Partial<Manifest>
+    value = (JSON.parse(bytes.toString()) ?? {}) as Partial<Manifest>
   } catch {
     throw wrong('is no JSON')
   }

@@ -22,7 +22,7 @@ const MOST_CHANGES = 3
 
 const OPTIONS = {
   output: { type: 'string', short: 'o', value: 'DIR|FILE.safetensors', help: 'a folder for a file each, or one safetensors file for all' },
-  lanes: { type: 'string', value: 'N', default: '2', help: 'connections that share the work' },
+  lanes: { type: 'string', value: 'N', default: '4', help: 'connections that share the work' },
   verify: { type: 'string', value: 'WHEN', default: 'auto', help: 'SHA-256 on both sides: auto where the peer can, required, or never' },
   retry: { type: 'string', value: 'SECONDS', default: '30', help: 'how long a peer may be away in the middle' },
   force: { type: 'boolean', default: false, help: 'replaces files that are there with other bytes' },

@@ -10,7 +10,7 @@ import { isPassing, type Source } from './source.js'
 
 /** What is under way at once, and so all the memory that it takes. */
 const PIECE_BYTES = 4 << 20
-const PIECES = 8
+const PIECES = 4
 /** Files that are whole and not on the disk yet, with their checks. */
 const MOST_FINISHING = 16
 /** How often it is noted how far a file is: so much is pulled again after a `kill -9`, at most. */
