@@ -121,8 +121,7 @@ test.serial('names of a peer never leave the folder, nor hide in it, and no two 
   const endpoint = await TcpEndpoint.listen()
   t.teardown(() => endpoint.close())
   const names = ['../../x', '..', '.', '/etc/passwd', 'a/b', 'a\\b', 'C:evil', 'con', 'CON.txt', '.bashrc', '-rf', '~', 'x.part', 'x.part.json', 'x', 'a%2Fb', 'tail.', 'tail ', 'tail', 'bell\u0007', 'turn\u202e', '%', 'é'.repeat(127), `${'é'.repeat(126)}ab`]
-  for (const name of names) endpoint.alloc(name, 8, { access: 'read' }).buffer
-  for (const [index, name] of names.entries()) await endpoint.connect(`tcp://127.0.0.1:${endpoint.port}`).then((peer) => t.truthy(peer.regions.get(name), `${index}`))
+  for (const name of names) endpoint.alloc(name, 8, { access: 'read' })
   const outer = folder(t)
   const out = join(outer, 'in')
   const { status, stdout, stderr } = await run('pull', `127.0.0.1:${endpoint.port}`, '-o', out, '--json')
@@ -131,6 +130,7 @@ test.serial('names of a peer never leave the folder, nor hide in it, and no two 
   const made = readdirSync(out)
   t.is(made.length, names.length)
   t.is(new Set(made.map((name) => name.toLowerCase())).size, names.length)
+  // oxlint-disable-next-line no-control-regex
   for (const name of made) t.notRegex(name, /^[.\-~ ]|[/\\:*?"<>|\u0000-\u001f\u202e]|[. ]$|\.part$|\.part\.json$|^con(\.|$)/i, name)
   const short = resultOf(stdout).regions.filter(({ name }) => name.length < 50)
   for (const { name, file } of short) t.is(decodeURIComponent(basename(file)), name)

@@ -65,7 +65,8 @@ test('with --json the first document says what is served, the last what was', as
   const { stdout } = await running.ended
   const [first, last] = stdout.trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
   t.is(first?.url, url)
-  t.deepEqual((first?.regions as { name: string; dtype: string | null; bytes: number }[]).map(({ name, dtype, bytes }) => [name, dtype, bytes]), [
+  const regions = (first?.regions ?? []) as { name: string; dtype: string | null; bytes: number }[]
+  t.deepEqual(regions.map(({ name, dtype, bytes }) => [name, dtype, bytes]), [
     ['a.weight', 'float32', 24],
     ['a.bias', 'bfloat16', 6],
     ['packed', null, 3],

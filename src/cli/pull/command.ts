@@ -51,8 +51,6 @@ async function run(call: Call<typeof OPTIONS>): Promise<void> {
   const retryMs = numberOf('retry', values.retry, 0, 86_400) * 1000
   const timeoutMs = timeoutOf(values)
   const target = targetOf(word)
-  // Where a file may not become longer, the system would end this process; so the write fails instead, and says why.
-  process.on('SIGXFSZ', () => undefined)
   const deadlines = { connectTimeoutMs: timeoutMs, handshakeTimeoutMs: timeoutMs, progressTimeoutMs: timeoutMs }
   const endpoint = await TcpEndpoint.listen({ ...diallerOptions(values, screen), lanesPerPeer, maxInfoBytes: MAX_INFO_BYTES, ...deadlines })
   try {
