@@ -152,6 +152,21 @@ test.serial('what is there already is left where it is the same, refused where i
   t.is(sha256(readFileSync(join(out, 'f'))), sha256(pattern('f', 100_000)))
 })
 
+test.serial('hundreds of regions are hundreds of files, and there already the next time', async (t) => {
+  const rows = Array.from({ length: 300 }, (_, index) => [`layer.${index}`, 'U8', [10], 10] as Row)
+  const model = weights(rows)
+  const { url } = await serving(t, join(files(t, { 'm.safetensors': model }), 'm.safetensors'))
+  const out = folder(t)
+  const { status, stderr, stdout } = await run('pull', url, '-o', out, '--json')
+  t.deepEqual([status, stderr], [0, ''])
+  t.true(resultOf(stdout).regions.every(({ verified }) => verified))
+  t.is(readdirSync(out).length, 300)
+  for (const [name, bytes] of tensorsIn(model).data) t.deepEqual(readFileSync(join(out, name)), bytes)
+  const again = await run('pull', url, '-o', out)
+  t.deepEqual([again.status, again.stderr], [0, ''])
+  t.regex(again.stdout, /300 already there, verified/)
+})
+
 test.serial('a pull that was killed in the middle goes on where it was', async (t) => {
   const { bytes, gate, out, file, part } = await large(t, 34 * MIB)
   const first = start(t, ['pull', gate.url, '-o', out])

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { TcpEndpoint } from '../../../index.js'
@@ -19,6 +20,8 @@ import { Transfer } from './transfer.js'
 const MAX_INFO_BYTES = 64 << 20
 /** A source that changes more often than this while it is pulled is left alone. */
 const MOST_CHANGES = 3
+/** Files that are there already, looked at at once. */
+const LOOKED_AT = 16
 
 const OPTIONS = {
   output: { type: 'string', short: 'o', value: 'DIR|FILE.safetensors', help: 'a folder for a file each, or one safetensors file for all' },
@@ -51,6 +54,8 @@ async function run(call: Call<typeof OPTIONS>): Promise<void> {
   const retryMs = numberOf('retry', values.retry, 0, 86_400) * 1000
   const timeoutMs = timeoutOf(values)
   const target = targetOf(word)
+  // Files that are finished wait by it, many at once.
+  setMaxListeners(0, signal)
   const deadlines = { connectTimeoutMs: timeoutMs, handshakeTimeoutMs: timeoutMs, progressTimeoutMs: timeoutMs }
   const endpoint = await TcpEndpoint.listen({ ...diallerOptions(values, screen), lanesPerPeer, maxInfoBytes: MAX_INFO_BYTES, ...deadlines })
   try {
@@ -130,13 +135,18 @@ async function pullOnce(
   const items = chosen(source.catalogue, patterns, source.label)
   await source.choose(items)
   const all = isFile(output) ? [safetensorsPlan(items, source.catalogue, output)] : folderPlans(items, output)
-  if (all.length === 0) throw new CliError(`${source.label} has nothing that may be read`, { code: 'ERR_REGION_NOT_FOUND' })
+  if (items.length === 0 && source.catalogue.originals.size === 0) throw new CliError(`${source.label} has nothing that may be read`, { code: 'ERR_REGION_NOT_FOUND' })
   const plans: Plan[] = []
   progress.status = 'looking at what is there'
-  for (const plan of all) {
-    const outcomes = isForced || report.has(plan.path) ? undefined : await alreadyThere(plan, source, hasher)
-    if (outcomes === undefined) plans.push(plan)
-    else report.wasThere(outcomes)
+  const look = (plan: Plan) => (isForced || report.has(plan.path) ? undefined : alreadyThere(plan, source, hasher))
+  for (let from = 0; from < all.length; from += LOOKED_AT) {
+    const some = all.slice(from, from + LOOKED_AT)
+    const found = await Promise.all(some.map(look))
+    for (const [index, plan] of some.entries()) {
+      const outcomes = found[index]
+      if (outcomes === undefined) plans.push(plan)
+      else report.wasThere(outcomes)
+    }
   }
   await checkRoom(plans, isFile(output) ? dirname(output) : output)
   progress.status = undefined

@@ -1,7 +1,7 @@
-import { createHash, randomInt } from 'node:crypto'
+import { createHash, randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as rest } from 'node:timers/promises'
 import { MemlaneError, type Peer, type RegionInfo } from '../../../index.js'
-import { CliError } from '../failure.js'
+import { CliError, EXIT } from '../failure.js'
 import { ACKS, ASK_TAG, MAX_RANGES, readSlot, SLOT_BYTES, slotOffset, STATE, SUMS, type Ask, type Slot } from '../sharing/protocol.js'
 import { NotYetError, readCatalogue, type Catalogue, type Item } from './catalogue.js'
 
@@ -9,6 +9,7 @@ const FIRST_REST_MS = 5
 const LONGEST_REST_MS = 250
 /** Of messages that ask; all of them are answered at once. */
 const ANSWER_MS = 10_000
+const ACK_MS = 1000
 
 /** The peer has other bytes than when the pull began. */
 export class ChangedError extends Error {}
@@ -28,10 +29,16 @@ export class Source {
   #catalogue: Catalogue
   /** Whether checksums are wanted, and not only what tells that a file has changed. */
   readonly #isVerifying: boolean
+  /** Another one each time. */
+  readonly #start = randomUUID()
   #items: readonly Item[] = []
   #identities = new Map<string, string>()
   #seen: ReadonlyMap<string, RegionInfo>
   #settling: Promise<void> | undefined
+  /** Slots that the next ask is for. */
+  readonly #wanted = new Set<number>()
+  #nextAsk: Promise<void> | undefined
+  #lastAsk: Promise<void> = Promise.resolve()
 
   private constructor(peer: Peer, catalogue: Catalogue, isVerifying: boolean, timeoutMs: number, signal: AbortSignal) {
     this.peer = peer
@@ -134,30 +141,51 @@ export class Source {
 
   async #identify(items: readonly Item[]): Promise<Map<string, string>> {
     const { regions } = this.peer
-    // A region is never at the address of another, whatever happens at the peer.
-    if (!this.#catalogue.isServed) return new Map(items.map(({ name }) => [name, String(regions.get(name)?.addr)]))
+    // A region is never at the address of another, whatever happens at the peer. Of a legacy peer nobody knows that.
+    const start = this.peer.wire === 'legacy' ? this.#start : ''
+    if (!this.#catalogue.isServed) return new Map(items.map(({ name }) => [name, `${regions.get(name)?.addr} ${start}`]))
     await this.#ask(items)
     const slots = await this.#slots(items)
     return new Map(items.map(({ name, slot }) => [name, slot === undefined ? '' : (slots.get(slot)?.identity ?? '')]))
   }
 
-  /** Has the peer look at its files; when this resolves, the slots are as the files are now. */
-  async #ask(items: readonly Item[]): Promise<void> {
-    const ranges = rangesOf(items.flatMap(({ slot }) => slot ?? []))
+  /** Has the peer look at its files; when this resolves, the slots are as the files are now. Those who want that at once ask together. */
+  #ask(items: readonly Item[]): Promise<void> {
+    for (const { slot } of items) if (slot !== undefined) this.#wanted.add(slot)
+    if (this.#nextAsk === undefined) {
+      this.#nextAsk = this.#lastAsk
+        .catch(() => undefined)
+        .then(() => {
+          this.#nextAsk = undefined
+          const ranges = rangesOf([...this.#wanted])
+          this.#wanted.clear()
+          return this.#askFor(ranges)
+        })
+      this.#lastAsk = this.#nextAsk
+    }
+    return this.#nextAsk
+  }
+
+  async #askFor(ranges: readonly (readonly [number, number])[]): Promise<void> {
     for (let from = 0; from < ranges.length; from += MAX_RANGES) {
-      const ack = [randomInt(ACKS), randomInt(1, 2 ** 32)] as const
-      const ask: Ask = { slots: ranges.slice(from, from + MAX_RANGES), sha256: this.#isVerifying, ack }
-      await this.peer.send(Buffer.from(JSON.stringify(ask)), { tag: ASK_TAG, timeoutMs: this.#timeoutMs, signal: this.#signal })
-      await this.#acknowledged(ack)
+      const slots = ranges.slice(from, from + MAX_RANGES)
+      const deadline = performance.now() + ANSWER_MS
+      // Somebody else may take the same cell in the same moment; two do not so twice.
+      while (!(await this.#isAnswered({ slots, sha256: this.#isVerifying, ack: [randomInt(ACKS), randomInt(1, 2 ** 32 - 1)] }))) {
+        if (performance.now() > deadline) throw new CliError(`${this.label} does not answer for its files: is its process busy, or stopped?`, { code: 'ERR_TIMEOUT', status: EXIT.unreachable })
+      }
     }
   }
 
-  async #acknowledged([cell, value]: Ask['ack']): Promise<void> {
-    const deadline = performance.now() + ANSWER_MS
+  /** Asks, and waits a while for the acknowledgement. */
+  async #isAnswered(ask: Ask): Promise<boolean> {
+    const [cell, value] = ask.ack
+    const until = performance.now() + ACK_MS
+    await this.peer.send(Buffer.from(JSON.stringify(ask)), { tag: ASK_TAG, timeoutMs: this.#timeoutMs, signal: this.#signal })
     for (let pause = FIRST_REST_MS; ; pause = Math.min(pause * 2, LONGEST_REST_MS)) {
       const bytes = Buffer.from(await this.peer.read(SUMS, { remoteOffset: 4 * cell, length: 4, signal: this.#signal }))
-      if (bytes.readUInt32LE(0) === value) return
-      if (performance.now() > deadline) throw new CliError(`${this.label} does not answer for its files: is its process busy, or stopped?`, { code: 'ERR_TIMEOUT', status: 3 })
+      if (bytes.readUInt32LE(0) === value) return true
+      if (performance.now() > until) return false
       await rest(pause, undefined, { signal: this.#signal })
     }
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as rest } from 'node:timers/promises'
 import { MemlaneError, type MemoryRegion, type TcpEndpoint } from '../../../index.js'
 import { CliError, EXIT, shownError } from '../failure.js'
@@ -50,6 +51,7 @@ export class Transfer {
     this.#scratch = options.endpoint.alloc('scratch', PIECES * PIECE_BYTES)
     this.#bytes = Buffer.from(this.#scratch.buffer)
     this.#signal = AbortSignal.any([options.signal, this.#failure.signal])
+    setMaxListeners(0, this.#signal)
     this.#plans = options.plans[Symbol.iterator]()
   }
 
