@@ -8,9 +8,9 @@ import { harmless, Screen } from './screen.js'
 
 /** Loaded when they are asked for: `--help` needs no native binary. */
 const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
+  ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
   serve: ['publish files, and the tensors of safetensors files', async () => (await import('./serve/command.js')).serve],
   pull: ['fetch what a peer publishes into files', async () => (await import('./pull/command.js')).pull],
-  ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
 }
 
 /** Runs the command line; the exit status is in `process.exitCode`. */
