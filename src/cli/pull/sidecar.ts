@@ -24,8 +24,16 @@ export async function readProgress(part: string): Promise<Progress | undefined> 
 /** Notes it, so that at any moment there is a whole note, the old or the new. */
 export async function writeProgress(part: string, progress: Progress, from: string): Promise<void> {
   const next = `${pathOf(part)}.new`
-  await writeFile(next, `${JSON.stringify({ memlane: 'pull 1', from, ...progress })}\n`)
-  await rename(next, pathOf(part))
+  try {
+    // What lies there under that name is an old one, or a link to a file that is not ours.
+    await rm(next, { force: true })
+    await writeFile(next, `${JSON.stringify({ memlane: 'pull 1', from, ...progress })}\n`, { flag: 'wx' })
+    await rename(next, pathOf(part))
+  } catch (error) {
+    // Where the disk is full, what it has got is no note.
+    await rm(next, { force: true })
+    throw error
+  }
 }
 
 export async function removeProgress(part: string): Promise<void> {
