@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { ExecutionContext } from 'ava'
 
 /** The command line as it is installed: what package.json names as `bin`. */
 export const CLI = join(__dirname, '../../../dist/cli.js')
@@ -57,4 +58,21 @@ export class Running {
 /** Runs a command to its end. */
 export function run(...args: string[]): Promise<Ended> {
   return new Running(args).ended
+}
+
+/** A command that is ended with its test, if it has not ended by then. */
+export function start(t: ExecutionContext, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Running {
+  const running = new Running(args, options)
+  t.teardown(async () => {
+    running.child.kill('SIGKILL')
+    await running.ended
+  })
+  return running
+}
+
+/** `memlane serve` with these arguments, once it serves: where, and the process. */
+export async function serving(t: ExecutionContext, ...args: string[]): Promise<{ url: string; port: number; running: Running }> {
+  const running = start(t, ['serve', ...args])
+  const [, url = '', port = ''] = await running.said(/(tcp:\/\/[^\s":]+:(\d+))/)
+  return { url, port: Number(port), running }
 }

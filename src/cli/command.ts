@@ -45,6 +45,8 @@ export interface Command<T extends Options = Options> {
   examples: readonly string[]
   /** Paragraphs behind the options. */
   notes?: readonly string[]
+  /** Whether it goes on until it is interrupted, so that this is its success. */
+  goesOn?: boolean
   run(call: Call<T>): Promise<void>
 }
 

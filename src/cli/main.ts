@@ -8,6 +8,8 @@ import { version } from './version.js'
 /** Loaded when they are asked for: `--help` needs no native binary. */
 const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => Promise<Command>]>> = {
   demo: ['ten seconds, nothing to set up: reads the memory of a busy process, and compares', async () => (await import('./demo/command.js')).demo],
+  serve: ['publish files, and the tensors of safetensors files', async () => (await import('./serve/command.js')).serve],
+  pull: ['fetch what a peer publishes into files', async () => (await import('./pull/command.js')).pull],
   bench: ['throughput and latency by size, of a target of its own or of any peer', async () => (await import('./bench/command.js')).bench],
   ping: ['is it up, and how long does an answer take', async () => (await import('./ping/command.js')).ping],
   inspect: ['which wire does it speak, and what does it publish', async () => (await import('./inspect/command.js')).inspect],
@@ -44,7 +46,7 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
       return 0
     }
     await command.run({ values: parsed.values, names: parsed.names, screen, signal: interruption.signal })
-    return interruption.status ?? 0
+    return command.goesOn === true ? 0 : (interruption.status ?? 0)
   } catch (error) {
     if (interruption.status !== undefined && isInterruption(error)) return interruption.status
     const { code, message, status } = shownError(error)

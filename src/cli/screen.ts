@@ -1,6 +1,7 @@
 /** How a command speaks: results on standard output, all else on standard error. */
 
 const FALLBACK_COLUMNS = 80
+const FALLBACK_ROWS = 24
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
@@ -37,6 +38,8 @@ export class Screen {
   readonly #err: NodeJS.WriteStream
   readonly #colours: boolean
   #isLive = false
+  /** Lines of the picture that stands at the end of standard output. */
+  #pictured = 0
 
   constructor(json: boolean, out: NodeJS.WriteStream = process.stdout, err: NodeJS.WriteStream = process.stderr) {
     this.json = json
@@ -79,6 +82,20 @@ export class Screen {
   note(text: string): void {
     this.clear()
     this.#err.write(`${text}\n`)
+  }
+
+  /** Rows that a picture may have; nothing where nobody looks at standard output, and it cannot be drawn again. */
+  get rows(): number | undefined {
+    return this.#out.isTTY === true && process.env.TERM !== 'dumb' ? (this.#out.rows ?? 0) || FALLBACK_ROWS : undefined
+  }
+
+  /** Lines in place of those that this drew before; where nobody looks, behind them. With `--json` nothing. */
+  picture(lines: readonly string[]): void {
+    if (this.json) return
+    this.clear()
+    if (this.rows !== undefined && this.#pictured > 0) this.#out.write(`\x1b[${this.#pictured}A\r\x1b[J`)
+    this.#out.write(lines.map((text) => `${text}\n`).join(''))
+    this.#pictured = lines.length
   }
 
   /** What is under way, in place of what was said of it before; only where somebody looks. */

@@ -1,0 +1,222 @@
+import { createHash, randomInt, randomUUID } from 'node:crypto'
+import { setTimeout as rest } from 'node:timers/promises'
+import { MemlaneError, type Peer, type RegionInfo } from '../../../index.js'
+import { CliError, EXIT } from '../failure.js'
+import { ACKS, ASK_TAG, MAX_RANGES, readSlot, SLOT_BYTES, slotOffset, STATE, SUMS, type Ask, type Slot } from '../sharing/protocol.js'
+import { NotYetError, readCatalogue, type Catalogue, type Item } from './catalogue.js'
+
+const FIRST_REST_MS = 5
+const LONGEST_REST_MS = 250
+/** Of messages that ask; all of them are answered at once. */
+const ANSWER_MS = 10_000
+const ACK_MS = 1000
+
+/** The peer has other bytes than when the pull began. */
+export class ChangedError extends Error {}
+
+/** What may pass: the peer was away, or is not whole yet. */
+export function isPassing(error: unknown): boolean {
+  if (error instanceof NotYetError) return true
+  return error instanceof MemlaneError && ['ERR_PEER_CLOSED', 'ERR_CONNECT', 'ERR_TIMEOUT', 'ERR_REGION_NOT_FOUND', 'ERR_NO_RECEIVE'].includes(error.code)
+}
+
+/** Whom is pulled from, and that it is still the same. */
+export class Source {
+  readonly peer: Peer
+  readonly label: string
+  readonly #signal: AbortSignal
+  readonly #timeoutMs: number
+  #catalogue: Catalogue
+  /** Whether checksums are wanted, and not only what tells that a file has changed. */
+  readonly #isVerifying: boolean
+  /** Another one each time. */
+  readonly #start = randomUUID()
+  #items: readonly Item[] = []
+  #identities = new Map<string, string>()
+  #seen: ReadonlyMap<string, RegionInfo>
+  #settling: Promise<void> | undefined
+  /** Slots that the next ask is for. */
+  readonly #wanted = new Set<number>()
+  #nextAsk: Promise<void> | undefined
+  #lastAsk: Promise<void> = Promise.resolve()
+
+  private constructor(peer: Peer, catalogue: Catalogue, isVerifying: boolean, timeoutMs: number, signal: AbortSignal) {
+    this.peer = peer
+    this.label = `${peer.host.includes(':') ? `[${peer.host}]` : peer.host}:${peer.port}`
+    this.#catalogue = catalogue
+    this.#isVerifying = isVerifying
+    this.#timeoutMs = timeoutMs
+    this.#signal = signal
+    this.#seen = peer.regions
+  }
+
+  /** What the peer has; one that has not all of it yet is given as long as a deadline. */
+  static async open(peer: Peer, isVerifying: boolean, timeoutMs: number, signal: AbortSignal): Promise<Source> {
+    const deadline = performance.now() + timeoutMs
+    for (;;) {
+      try {
+        return new Source(peer, await readCatalogue(peer, signal), isVerifying, timeoutMs, signal)
+      } catch (error) {
+        if (!(error instanceof NotYetError) || performance.now() > deadline) throw error
+      }
+      await rest(LONGEST_REST_MS, undefined, { signal })
+      await peer.refresh({ timeoutMs, signal })
+    }
+  }
+
+  get catalogue(): Catalogue {
+    return this.#catalogue
+  }
+
+  /** Whether its checksums are asked for. */
+  get isVerifying(): boolean {
+    return this.#isVerifying && this.#catalogue.isServed
+  }
+
+  /** Takes note of what the items are now, so that a change is noticed; asks for their checksums. */
+  async choose(items: readonly Item[]): Promise<void> {
+    this.#items = items
+    this.#identities = await this.#identify(items)
+    this.#seen = this.peer.regions
+  }
+
+  /** What the bytes of items are known by. */
+  identityOf(items: readonly Item[]): string {
+    const hash = createHash('sha256')
+    for (const { name } of items) hash.update(`${this.#identities.get(name) ?? ''}\n`)
+    return hash.digest('hex')
+  }
+
+  /** Whether the peer has described itself anew: `settle` then tells whether it has the same still. */
+  get isUnsettled(): boolean {
+    return this.peer.regions !== this.#seen
+  }
+
+  /** Asks the peer whether it still has the same; throws a {@link ChangedError} if not. */
+  settle(): Promise<void> {
+    this.#settling ??= this.#settle().finally(() => {
+      this.#settling = undefined
+    })
+    return this.#settling
+  }
+
+  async #settle(): Promise<void> {
+    await this.peer.refresh({ timeoutMs: this.#timeoutMs, signal: this.#signal })
+    const catalogue = await readCatalogue(this.peer, this.#signal)
+    const now = new Map(catalogue.items.map((item) => [item.name, item]))
+    const items = this.#items.map((item) => {
+      const one = now.get(item.name)
+      // One that does not serve yet, or no more: whoever waits for it gives up in time.
+      if (one === undefined) throw new NotYetError(`${this.label} has no region ${JSON.stringify(item.name)} any more`)
+      return one
+    })
+    const identities = await this.#identify(items)
+    const isSame = items.every((item, index) => {
+      const before = this.#items[index] as Item
+      return item.bytes === before.bytes && item.dtype === before.dtype && String(item.shape) === String(before.shape) && identities.get(item.name) === this.#identities.get(item.name)
+    })
+    this.#catalogue = catalogue
+    if (!isSame) throw new ChangedError(`${this.label} has other bytes than when this began`)
+    this.#items = items
+    this.#seen = this.peer.regions
+  }
+
+  /** The SHA-256 of items, as the peer has it; waits until it has. Throws a {@link ChangedError} where they are others now. */
+  async sumsOf(items: readonly Item[]): Promise<Map<string, string>> {
+    const sums = new Map<string, string>()
+    const isOpen = ({ name, slot }: Item): boolean => slot !== undefined && !sums.has(name)
+    await this.#ask(items)
+    for (let pause = FIRST_REST_MS; items.some(isOpen); pause = Math.min(pause * 2, LONGEST_REST_MS)) {
+      const open = items.filter(isOpen)
+      const slots = await this.#slots(open)
+      for (const { name, slot } of open) {
+        const { state, identity, sha256 } = slots.get(slot as number) as Slot
+        if (identity !== this.#identities.get(name) || state === STATE.failed) throw new ChangedError(`${this.label} has other bytes in ${JSON.stringify(name)} than when this began`)
+        if (state === STATE.done) sums.set(name, sha256)
+      }
+      if (items.some(isOpen)) await rest(pause, undefined, { signal: this.#signal })
+    }
+    return sums
+  }
+
+  async #identify(items: readonly Item[]): Promise<Map<string, string>> {
+    const { regions } = this.peer
+    // A region is never at the address of another, whatever happens at the peer. Of a legacy peer nobody knows that.
+    const start = this.peer.wire === 'legacy' ? this.#start : ''
+    if (!this.#catalogue.isServed) return new Map(items.map(({ name }) => [name, `${regions.get(name)?.addr} ${start}`]))
+    await this.#ask(items)
+    const slots = await this.#slots(items)
+    return new Map(items.map(({ name, slot }) => [name, slot === undefined ? '' : (slots.get(slot)?.identity ?? '')]))
+  }
+
+  /** Has the peer look at its files; when this resolves, the slots are as the files are now. Those who want that at once ask together. */
+  #ask(items: readonly Item[]): Promise<void> {
+    for (const { slot } of items) if (slot !== undefined) this.#wanted.add(slot)
+    if (this.#nextAsk === undefined) {
+      this.#nextAsk = this.#lastAsk
+        .catch(() => undefined)
+        .then(() => {
+          this.#nextAsk = undefined
+          const ranges = rangesOf([...this.#wanted])
+          this.#wanted.clear()
+          return this.#askFor(ranges)
+        })
+      this.#lastAsk = this.#nextAsk
+    }
+    return this.#nextAsk
+  }
+
+  async #askFor(ranges: readonly (readonly [number, number])[]): Promise<void> {
+    for (let from = 0; from < ranges.length; from += MAX_RANGES) {
+      const slots = ranges.slice(from, from + MAX_RANGES)
+      const deadline = performance.now() + ANSWER_MS
+      // Somebody else may take the same cell in the same moment; two do not so twice.
+      while (!(await this.#isAnswered({ slots, sha256: this.#isVerifying, ack: [randomInt(ACKS), randomInt(1, 2 ** 32 - 1)] }))) {
+        if (performance.now() > deadline) throw new CliError(`${this.label} does not answer for its files: is its process busy, or stopped?`, { code: 'ERR_TIMEOUT', status: EXIT.unreachable })
+      }
+    }
+  }
+
+  /** Asks, and waits a while for the acknowledgement. */
+  async #isAnswered(ask: Ask): Promise<boolean> {
+    const [cell, value] = ask.ack
+    const until = performance.now() + ACK_MS
+    await this.peer.send(Buffer.from(JSON.stringify(ask)), { tag: ASK_TAG, timeoutMs: this.#timeoutMs, signal: this.#signal })
+    for (let pause = FIRST_REST_MS; ; pause = Math.min(pause * 2, LONGEST_REST_MS)) {
+      const bytes = Buffer.from(await this.peer.read(SUMS, { remoteOffset: 4 * cell, length: 4, signal: this.#signal }))
+      if (bytes.readUInt32LE(0) === value) return true
+      if (performance.now() > until) return false
+      await rest(pause, undefined, { signal: this.#signal })
+    }
+  }
+
+  /** Slots of items, read twice: one that is being stored in that moment is still being worked on. */
+  async #slots(items: readonly Item[]): Promise<Map<number, Slot>> {
+    const numbers = items.flatMap(({ slot }) => slot ?? [])
+    if (numbers.length === 0) return new Map()
+    const first = numbers.reduce((least, one) => Math.min(least, one))
+    const last = numbers.reduce((most, one) => Math.max(most, one))
+    const range = { remoteOffset: slotOffset(first), length: SLOT_BYTES * (last - first + 1), signal: this.#signal }
+    const before = Buffer.from(await this.peer.read(SUMS, range))
+    const bytes = Buffer.from(await this.peer.read(SUMS, range))
+    return new Map(
+      numbers.map((number) => {
+        const at = SLOT_BYTES * (number - first)
+        const slot = readSlot(bytes, at)
+        const isSteady = bytes.compare(before, at, at + SLOT_BYTES, at, at + SLOT_BYTES) === 0
+        return [number, isSteady ? slot : { ...slot, state: STATE.working }]
+      })
+    )
+  }
+}
+
+/** Numbers as ranges, from the first to behind the last. */
+export function rangesOf(numbers: readonly number[]): [number, number][] {
+  const ranges: [number, number][] = []
+  for (const one of [...numbers].sort((a, b) => a - b)) {
+    const last = ranges.at(-1)
+    if (last !== undefined && one <= last[1]) last[1] = Math.max(last[1], one + 1)
+    else ranges.push([one, one + 1])
+  }
+  return ranges
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import { basename } from 'node:path'
+import type { DType } from '../../../index.js'
+import { CliError, usageError } from '../failure.js'
+import { shownName } from '../safetensors/cursor.js'
+import { oursOf } from '../safetensors/dtypes.js'
+import { readHeader } from '../safetensors/file.js'
+import { harmless } from '../screen.js'
+import { headerName, OWN, type ServedFile } from '../sharing/protocol.js'
+
+const MAX_NAME_BYTES = 255
+/** As many dimensions as a region may have. */
+const MAX_DIMENSIONS = 32
+
+/** A region that is to be: a range of a file. */
+export interface Part {
+  name: string
+  /** The index of its file. */
+  file: number
+  offset: number
+  bytes: number
+  /** What its file calls the type of its elements, and their number by dimension. */
+  dtype?: string
+  shape?: readonly number[]
+  /** Memlane's name for it; without, it is published as bytes. */
+  ours?: DType
+}
+
+/** A file that is open. */
+export interface OpenFile extends ServedFile {
+  path: string
+  handle: FileHandle
+  /** Bytes of the header of a safetensors file. */
+  headerBytes?: number
+  /** Tensors without an element, which no region can have. */
+  empty: number
+}
+
+/** What is to be served. */
+export interface Offer {
+  files: OpenFile[]
+  parts: Part[]
+}
+
+export interface OfferOptions {
+  name: string | undefined
+  prefix: boolean
+  whole: boolean
+}
+
+/** What changes when somebody changes a file, or puts another in its place. */
+export async function identityOf(handle: FileHandle): Promise<string> {
+  const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true })
+  return createHash('sha256').update(`${dev} ${ino} ${size} ${mtimeNs}`).digest('hex').slice(0, 32)
+}
+
+/** Opens files and reads the headers of those that are safetensors; nothing else of them is read. */
+export async function openFiles(paths: readonly string[], options: OfferOptions): Promise<Offer> {
+  if (options.name !== undefined && paths.length > 1) throw usageError('--name is for one file')
+  const offer: Offer = { files: [], parts: [] }
+  try {
+    for (const path of paths) await add(offer, path, options)
+    checkNames(offer)
+  } catch (error) {
+    await closeFiles(offer)
+    throw error
+  }
+  return offer
+}
+
+export async function closeFiles({ files }: Offer): Promise<void> {
+  await Promise.all(files.map(({ handle }) => handle.close()))
+}
+
+async function add(offer: Offer, path: string, { name: given, prefix, whole }: OfferOptions): Promise<void> {
+  // Without O_NONBLOCK the open of a pipe would wait for somebody at its other end.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const index = offer.files.length
+  const name = given ?? basename(path)
+  const file: OpenFile = { path, handle, name, bytes: 0, empty: 0 }
+  offer.files.push(file)
+  const about = await handle.stat()
+  if (about.isDirectory()) throw new CliError(`${path}: is a folder, and files are served: ${path.replace(/\/$/, '')}/* for those in it`)
+  if (!about.isFile()) throw new CliError(`${path}: is no regular file`)
+  if (about.size === 0) throw new CliError(`${path}: is empty, and there is nothing to serve of it`)
+  file.bytes = about.size
+  if (whole || !path.endsWith('.safetensors')) {
+    offer.parts.push({ name, file: index, offset: 0, bytes: about.size })
+    return
+  }
+  if (given !== undefined && !prefix) throw usageError('--name of a safetensors file, whose tensors have names, needs --prefix or --whole')
+  const { tensors, dataOffset } = await readHeader(handle, about.size, path)
+  const before = prefix ? `${name.replace(/\.safetensors$/, '')}/` : ''
+  file.header = { region: headerName(index), prefix: before }
+  file.headerBytes = dataOffset - 8
+  for (const { name: tensor, dtype, shape, begin, end } of tensors) {
+    if (begin === end) {
+      file.empty++
+      continue
+    }
+    const ours = shape.length > MAX_DIMENSIONS ? undefined : oursOf(dtype)
+    offer.parts.push({ name: before + tensor, file: index, offset: dataOffset + begin, bytes: end - begin, dtype, shape, ...(ours !== undefined && { ours }) })
+  }
+}
+
+function checkNames({ files, parts }: Offer): void {
+  const seen = new Map<string, Part>()
+  const pathOf = (part: Part): string => files[part.file]?.path ?? ''
+  for (const part of parts) {
+    const before = seen.get(part.name)
+    if (before !== undefined) {
+      const advice = before.dtype === undefined || part.dtype === undefined ? 'serve them one by one, with --name' : '--prefix puts the name of its file before each'
+      throw new CliError(`${pathOf(before)} and ${pathOf(part)} both have ${shownName(part.name)}: ${advice}`, { code: 'ERR_REGION_EXISTS' })
+    }
+    if (part.name === '' || part.name.includes('\0') || Buffer.byteLength(part.name) > MAX_NAME_BYTES) {
+      throw new CliError(`${pathOf(part)}: ${shownName(part.name)} is no name that a region can have: it takes 1 to ${MAX_NAME_BYTES} bytes`)
+    }
+    if (part.name.startsWith(OWN)) throw new CliError(`${pathOf(part)}: names that begin with ${OWN}, as ${harmless(part.name)} does, are memlane's own`)
+    seen.set(part.name, part)
+  }
+}
