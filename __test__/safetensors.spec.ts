@@ -1,11 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'ava'
+import { DTYPES } from 'memlane'
+import type * as dtypes from '../dist/src/cli/safetensors/dtypes'
 import type * as headers from '../dist/src/cli/safetensors/header'
 import { Random, seed } from './support/raw-random'
 import { headerOf, type Row } from './support/weights'
 
 const root = dirname(require.resolve('memlane/package.json'))
 const { headerLength, madeHeader, parseHeader } = require(join(root, 'dist', 'src', 'cli', 'safetensors', 'header.js')) as typeof headers
+
+const { bitsOf, dtypeOf, oursOf } = require(join(root, 'dist', 'src', 'cli', 'safetensors', 'dtypes.js')) as typeof dtypes
 
 const ROWS: readonly Row[] = [
   ['a', 'F32', [2, 3], 24],
@@ -142,4 +147,15 @@ test('whatever is done to a header, it is refused in one line, or says what is i
     }
   }
   t.true(refused > 10_000, `${refused}`)
+})
+
+test('every dtype of memlane is one of safetensors, by the table of docs/tensors.md', (t) => {
+  const table = readFileSync(join(root, 'docs', 'tensors.md'), 'utf8')
+  const rows = [...table.matchAll(/^\| `(\w+)` \| (\d+) \| .* \| `(\w+)` \|$/gm)]
+  t.deepEqual(rows.map(([, ours]) => ours).sort(), [...DTYPES].sort())
+  for (const [, ours = '', bytes, theirs = ''] of rows) {
+    t.is(oursOf(theirs), ours as (typeof DTYPES)[number])
+    t.is(dtypeOf(ours), theirs)
+    t.is(bitsOf(theirs), 8 * Number(bytes))
+  }
 })

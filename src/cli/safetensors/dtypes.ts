@@ -17,13 +17,13 @@ const DTYPES: Readonly<Record<string, readonly [bits: number, ours?: DType]>> = 
   BOOL: [8, 'bool'],
   F8_E4M3: [8, 'float8_e4m3fn'],
   F8_E5M2: [8, 'float8_e5m2'],
-  F8_E8M0: [8],
-  F8_E4M3FNUZ: [8],
-  F8_E5M2FNUZ: [8],
+  F8_E8M0: [8, 'float8_e8m0fnu'],
+  F8_E4M3FNUZ: [8, 'float8_e4m3fnuz'],
+  F8_E5M2FNUZ: [8, 'float8_e5m2fnuz'],
   F6_E2M3: [6],
   F6_E3M2: [6],
   F4: [4],
-  C64: [64],
+  C64: [64, 'complex64'],
 }
 
 const row = (dtype: string) => (Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined)
