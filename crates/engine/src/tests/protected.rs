@@ -290,9 +290,10 @@ async fn a_write_that_has_ended_before_it_left_is_not_sent_from_its_memory() {
         world.there.turn(Flow::Left(1000));
         // What fills the way, and arrives in the end.
         let filling = start(&world.peer, "write", writing(&source(64 << 20)), Some(PATIENCE));
+        // Else the lane might find both at once, and begin with the other.
+        world.there.stuck().await;
         let from = source(len);
         let taken = start_taking(&world.peer, writing(&from), &from, None);
-        world.there.stuck().await;
         world.peer.cancel(&taken.key);
         assert_eq!(taken.error().await.0.kind(), ErrorKind::Aborted);
         world.there.turn(Flow::Open);
