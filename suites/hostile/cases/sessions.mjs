@@ -4,8 +4,11 @@ import { DEADLINE_MS } from '../connection.mjs'
 import { outcome } from '../model.mjs'
 import { BAD_REQUEST, FRAME_BYTES, HEADER_BYTES, NO_RECEIVE, PREFACE_BYTES, preface, read, STATUS_NAMES, write } from '../wire.mjs'
 
-/** Short: a flipped bit makes messages that nobody waits for. */
-const UNEXPECTED_MS = 50
+/**
+ * Short: a flipped bit makes messages that nobody waits for. Long enough for a busy machine to close what it has written: one that is
+ * not whole by then is refused, and not ended by the close.
+ */
+const UNEXPECTED_MS = 250
 
 export const rows = ['B21']
 export const setting = { options: { unexpectedTimeoutMs: UNEXPECTED_MS } }
