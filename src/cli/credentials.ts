@@ -35,11 +35,11 @@ export function securityOf(values: Values<typeof CREDENTIALS>, screen: Screen): 
 function tokenOf(file: string, screen: Screen): Buffer {
   const bytes = readFileSync(file)
   const others = statSync(file).mode & 0o007
-  if (others !== 0 && process.platform !== 'win32') screen.note(`warning: everybody on this machine may read ${file}: chmod o= ${file}`)
+  if (others !== 0 && process.platform !== 'win32') screen.note(`warning: everybody on this machine may read ${file}: chmod 600 ${file}`)
   let end = bytes.length
   if (bytes[end - 1] === 0x0a) end--
   if (bytes[end - 1] === 0x0d) end--
-  if (end === 0) throw new CliError(`${file} is empty, and should hold a secret: head -c 24 /dev/urandom | base64 > ${file}`)
+  if (end === 0) throw new CliError(`${file} is empty, and should hold a secret: (umask 077; openssl rand -hex 32 > ${file})`)
   return bytes.subarray(0, end)
 }
 
@@ -69,7 +69,7 @@ export function diallerOptions(values: Values<typeof DIALLING>, screen: Screen):
 
 /** Whom a word of the command line means: `tcp://host:port`, `host:port`, or a file with the JSON of an endpoint info. */
 export function targetOf(word: string): string | PeerInfo {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(word)) return word
+  if (word.startsWith('tcp://')) return word
   if (word.endsWith('.json')) return infoIn(word)
   if (/^(\[[^\]]+\]|[^:/]+):\d+$/.test(word)) return `tcp://${word}`
   throw usageError(`${JSON.stringify(word)} is no peer: tcp://HOST:PORT, or a .json file with an endpoint info`)
@@ -77,7 +77,9 @@ export function targetOf(word: string): string | PeerInfo {
 
 function infoIn(file: string): PeerInfo {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as PeerInfo
+    const info = JSON.parse(readFileSync(file, 'utf8')) as Partial<PeerInfo> | null
+    if (typeof info?.host !== 'string' || typeof info.port !== 'number') throw new CliError(`${file} is no endpoint info: that is an object with host, port and mr_info`)
+    return info as PeerInfo
   } catch (error) {
     if (error instanceof SyntaxError) throw new CliError(`${file} is no JSON: ${error.message}`, { cause: error })
     throw error

@@ -31,8 +31,14 @@ const ADVICE: Readonly<Record<string, string>> = {
   ERR_TLS: 'see --tls-ca, --tls-cert, --tls-key and --tls-server-name',
   ERR_CONNECT: 'see that it is up, and that host and port are right',
   ERR_TIMEOUT: 'see that it is up, or give it longer (--timeout)',
+  ERR_OUT_OF_RANGE: 'the peer has less than it said: where a served file has become shorter, start serve anew',
   ERR_INSECURE_BIND: 'give --token-file or --tls-cert, or --allow-unauthenticated where everybody who reaches the port may read',
   ERR_LISTEN: 'choose another --port (0 is any that is free), or an address of this machine',
+}
+
+/** What the package says to programs where a person is told otherwise. */
+const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
+  ERR_INSECURE_BIND: 'others than this machine reach that address, and nobody is asked who it is',
 }
 
 const UNREACHABLE = ['ERR_CONNECT', 'ERR_TIMEOUT', 'ERR_AUTH', 'ERR_TLS']
@@ -71,5 +77,6 @@ export function shownError(error: unknown): Shown {
   }
   const advice = ADVICE[code]
   const status = code.startsWith('ERR_INVALID_ARG') ? EXIT.usage : UNREACHABLE.includes(code) ? EXIT.unreachable : EXIT.failed
-  return { code, message: one(advice === undefined ? message : `${message}: ${advice}`), status }
+  const said = IN_OTHER_WORDS[code] ?? message
+  return { code, message: one(advice === undefined ? said : `${said}: ${advice}`), status }
 }

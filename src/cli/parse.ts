@@ -30,7 +30,9 @@ export function parse(command: Command, args: readonly string[]): Parsed {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code?.startsWith('ERR_PARSE_ARGS') !== true) throw error
-    throw usageError(message.split(/\.?\n|\. /)[0] as string)
+    const [line = ''] = message.split(/\.?\n|\. /)
+    const [, option] = /^Option '(?:-\w, )?(--[\w-]+)[^']*' argument is ambiguous/.exec(line) ?? []
+    throw usageError(option === undefined ? line : `${option} wants a value; one that begins with a dash is given as ${option}=VALUE`)
   }
 }
 

@@ -32,6 +32,9 @@ export const demo = command({
     const undo: (() => Promise<void>)[] = []
     try {
       await play(child, { file: file === undefined ? undefined : resolve(file), tamper }, { screen, signal, undo })
+    } catch (error) {
+      if (signal.aborted) screen.note('interrupted: what stands above is all that was done')
+      throw error
     } finally {
       for (const close of undo.reverse()) await close().catch(() => {})
       await letGo(child)

@@ -28,7 +28,7 @@ const OPTIONS = {
   lanes: { type: 'string', value: 'N', default: '4', help: 'connections that share the work' },
   verify: { type: 'string', value: 'WHEN', default: 'auto', help: 'SHA-256 on both sides: auto where the peer can, required, or never' },
   retry: { type: 'string', value: 'SECONDS', default: '30', help: 'how long a peer may be away in the middle' },
-  force: { type: 'boolean', default: false, help: 'replaces files that are there with other bytes' },
+  force: { type: 'boolean', default: false, help: 'pulls also what is there already, and replaces it' },
   ...DIALLING,
 } as const
 
@@ -86,7 +86,7 @@ async function pullFrom(endpoint: TcpEndpoint, first: Source, patterns: readonly
           break
         } catch (error) {
           if (!(error instanceof ChangedError)) throw error
-          if (changes === MOST_CHANGES) throw new CliError(`${error.message}, again and again: pull when nobody writes there`, { code: 'ERR_CHANGED', status: EXIT.mismatch, cause: error })
+          if (changes === MOST_CHANGES) throw new CliError(`${error.message}, again and again: pull when nobody writes there; where a served file has become shorter, start serve anew`, { code: 'ERR_CHANGED', status: EXIT.mismatch, cause: error })
           screen.note(`memlane pull: ${harmless(error.message)}: it begins anew`)
         } finally {
           await hasher?.end()
@@ -108,13 +108,27 @@ async function pullFrom(endpoint: TcpEndpoint, first: Source, patterns: readonly
 
 const isFile = (output: string): boolean => output.endsWith('.safetensors')
 
+/** Not by `recursive`: below a folder that takes none, as /proc, that tries for ever in Node 20. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') {
+      if ((await stat(folder)).isDirectory()) return
+      throw new CliError(`${folder}: is no folder; a file for all has to end in .safetensors`)
+    }
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw error
+    await makeFolder(dirname(folder))
+    await mkdir(folder)
+  }
+}
+
 /** Has a place for what comes, that nobody else writes to. */
 async function prepared(output: string): Promise<Awaited<ReturnType<typeof lock>>> {
   const folder = isFile(output) ? dirname(output) : output
   if (!isFile(output)) {
-    await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'EEXIST' ? new CliError(`${output}: is no folder; a file for all has to end in .safetensors`) : error
-    })
+    await makeFolder(folder)
   }
   await stat(folder)
   return lock(output)

@@ -83,7 +83,7 @@ async function serveOffer(endpoint: TcpEndpoint, offer: Offer, values: ServeValu
     const url = urlOf(endpoint)
     const about = metrics?.address()
     const metricsUrl = typeof about === 'object' && about !== null ? `http://${bracketed(about.address)}:${about.port}/metrics` : undefined
-    printOffer(screen, offer, url)
+    printOffer(screen, offer, url, neededBy(values))
     if (metricsUrl !== undefined) screen.line(`  ${metricsUrl}`)
     screen.document({ ...offerDocument(offer, url, access), ...(metricsUrl !== undefined && { metrics: metricsUrl }) })
     const watch = values.watch ? new Watch(endpoint, regions, visitors, checksums, screen) : undefined
@@ -116,6 +116,14 @@ async function answer(endpoint: TcpEndpoint, checksums: Checksums, visitors: Vis
 }
 
 const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+
+/** The options without which nobody is let in. */
+function neededBy(values: ServeValues): string {
+  const token = values['token-file'] === undefined ? '' : ' --token-file FILE'
+  const name = values['token-name'] === undefined ? '' : ` --token-name ${values['token-name']}`
+  const tls = values['tls-cert'] === undefined ? '' : ` --tls-ca FILE${values['tls-ca'] === undefined ? '' : ' --tls-cert FILE --tls-key FILE'}`
+  return token + name + tls
+}
 
 /** What peers dial. */
 function urlOf(endpoint: TcpEndpoint): string {

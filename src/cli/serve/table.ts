@@ -18,8 +18,8 @@ export function columns(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) => row.map((text, index) => (index === row.length - 1 ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0))).join(GAP))
 }
 
-/** What is served, for people. */
-export function printOffer(screen: Screen, { files, parts }: Offer, url: string): void {
+/** What is served, for people. `needed` are the options that whoever dials has to give. */
+export function printOffer(screen: Screen, { files, parts }: Offer, url: string, needed: string): void {
   const rows = parts.slice(0, MOST_ROWS).map((part) => [harmless(part.name), typeText(part), sizeText(part.bytes)])
   const total = parts.reduce((sum, { bytes }) => sum + bytes, 0)
   for (const line of columns(rows)) screen.line(`  ${line}`)
@@ -30,7 +30,7 @@ export function printOffer(screen: Screen, { files, parts }: Offer, url: string)
   if (unknown > 0) screen.note(`note: ${unknown === 1 ? 'a tensor has' : `${unknown} tensors have`} a type that memlane has no name for, and ${unknown === 1 ? 'is' : 'are'} served as bytes`)
   screen.line()
   screen.line(`serving ${parts.length === 1 ? '1 region' : `${parts.length} regions`}, ${sizeText(total)}, at ${screen.styled('bold', url)}`)
-  screen.line(`  npx memlane pull ${url} -o DIR`)
+  screen.line(`  npx memlane pull ${url} -o DIR${needed}`)
 }
 
 /** The same for programs. */

@@ -40,14 +40,3 @@ export function height(share: number, ascii: boolean): string {
   if (share < LEAST_SEEN) return heights[0] as string
   return heights[Math.min(heights.length - 1, Math.ceil(share * (heights.length - 1)))] as string
 }
-
-/** A text in lines that end between words, where a word is not longer than the screen. */
-export function wrapped(text: string, columns: number): string[] {
-  const lines = ['']
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1) as string
-    if (last !== '' && last.length + 1 + word.length > columns) lines.push(word)
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`
-  }
-  return lines
-}
