@@ -161,6 +161,65 @@ test('a tensor that has no elements in this process’s memory is refused with w
   t.like(thrown(() => owner.publish('x', gone)), { code: 'ERR_UNSAFE_MEMORY' })
 })
 
+test('a hole in a shape is named', async (t) => {
+  const owner = await endpoint(t)
+  const shape: number[] = []
+  shape[1] = 4
+  const calls = [() => owner.publish('x', { data: new Uint8Array(4), shape }), () => owner.alloc('x', { dtype: 'uint8', shape })]
+  for (const call of calls) {
+    t.throws(call, { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: /shape\[0\]/ })
+  }
+})
+
+test('an array is as long as it is, whatever properties it was given', async (t) => {
+  const { target, peer } = await pair(t)
+  for (const property of ['byteLength', 'length', 'byteOffset', 'buffer', 'constructor']) {
+    const array = Uint8Array.of(1, 2, 3)
+    Object.defineProperty(array, property, { value: property === 'buffer' ? new ArrayBuffer(100) : 100 })
+    t.is(target.publish(property, array).length, 3, property)
+    t.deepEqual((await peer.readTensor(property)).data, Uint8Array.of(1, 2, 3), property)
+  }
+  const floats = Float32Array.of(1, 2)
+  Object.defineProperty(floats, 'byteLength', { value: 4 })
+  t.is(target.publish('floats', floats).length, 8)
+  let asked = 0
+  const second = Uint8Array.of(1, 2, 3)
+  Object.defineProperty(second, 'byteLength', { get: () => (asked++ === 0 ? 3 : 100) })
+  t.is(target.publish('second', second).length, 3)
+  const region = target.alloc('written', 8, { access: 'readwrite' })
+  const lying = Uint8Array.of(7, 7)
+  Object.defineProperty(lying, 'byteLength', { value: 8 })
+  t.is(await peer.write('written', lying), 2)
+  t.deepEqual([...new Uint8Array(region.buffer)], [7, 7, 0, 0, 0, 0, 0, 0])
+})
+
+test('an array that is taken away while its options or its shape are read is refused', async (t) => {
+  const owner = await endpoint(t)
+  const cases: ((array: Uint8Array, take: () => void) => unknown)[] = [
+    (array, take) =>
+      owner.publish('x', array, {
+        get access() {
+          take()
+          return 'read' as const
+        },
+      }),
+    (array, take) => {
+      const shape = Object.defineProperty([0], 0, {
+        get() {
+          take()
+          return 4
+        },
+      })
+      return owner.publish('x', { data: array, shape })
+    },
+  ]
+  for (const publish of cases) {
+    const array = new Uint8Array(4).fill(7)
+    t.like(thrown(() => publish(array, () => void structuredClone(array, { transfer: [array.buffer] }))), { code: 'ERR_UNSAFE_MEMORY' })
+  }
+  t.deepEqual(owner.endpointInfo().mr_info, {})
+})
+
 test('rights are those of the options, and read where there are none', async (t) => {
   const owner = await endpoint(t, { tokens: { trainer: 'a secret', viewer: 'another' } })
   const data = Int8Array.of(1)
@@ -174,6 +233,9 @@ test('rights are those of the options, and read where there are none', async (t)
   for (const options of [{ access: 'all' }, { allow: ['nobody'] }, { dtype: 'int8' }]) {
     t.throws(() => publish('x', data, options), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' })
   }
+  const hole: string[] = []
+  hole[1] = 'viewer'
+  t.throws(() => publish('x', data, { allow: hole }), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: /name 1 of 2/ })
   t.throws(() => publish('', data), { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' })
 })
 

@@ -1,4 +1,4 @@
-import { bytesOf, checkKeys, checkName, typeError, valueError, type Integer } from './arguments.js'
+import { bytesOf, checkKeys, checkName, trueLength, typeError, valueError, type Integer } from './arguments.js'
 import { allocate } from './alloc.js'
 import { MemlaneError } from './errors.js'
 import type { Lifetime } from './lifetime.js'
@@ -99,12 +99,15 @@ function checkedTensor(value: unknown): { tensor: TensorKind & { length: number 
   if (dtype === 'string') throw valueError('a tensor of strings has elements of no fixed length: publish their UTF-8 as uint8')
   if (dtype === 'int4' || dtype === 'uint4') throw valueError(`the elements of ${dtype} have less than a byte: publish the bytes as uint8`)
   if (!isArray(data)) throw typeError('data', 'a typed array', data)
-  const bytes = bytesOf(data, 'data')
   const type = checkedType(dtype, data)
-  const tensor = checkTensor(type, shape ?? [Math.floor(bytes.byteLength / elementSize(type))])
-  if (tensor.length !== bytes.byteLength) {
+  const given = shape === undefined || shape === null ? undefined : checkTensor(type, shape)
+  // Last: reading anything of the caller's may run code that takes the bytes away.
+  const bytes = bytesOf(data, 'data')
+  const length = trueLength(bytes)
+  const tensor = given ?? checkTensor(type, [Math.floor(length / elementSize(type))])
+  if (tensor.length !== length) {
     throw valueError(
-      `data is ${classOf(data)} [${data.length}], ${bytes.byteLength} bytes; the tensor is ${tensorText(tensor)}, ${tensor.length} bytes`
+      `data is ${classOf(data)} [${data.length}], ${length} bytes; the tensor is ${tensorText(tensor)}, ${tensor.length} bytes`
     )
   }
   return { tensor, bytes }
@@ -120,8 +123,8 @@ export function publish(
 ): MemoryRegion {
   checkName(name)
   checkKeys(options, ['access', 'allow'])
-  const { tensor, bytes } = checkedTensor(value)
   const rights = checkRights(options, 'read', tokens)
+  const { tensor, bytes } = checkedTensor(value)
   try {
     return allocate(endpoint, name, tensor.length, rights, tensor, bytes)
   } catch (error) {

@@ -48,7 +48,7 @@ function checkAccess(value: Access | undefined, otherwise: Access): Access {
 
 function alike(names: string[], access: Access): Allowance[] {
   if (access === 'none') throw valueError("allow names who has the access, and that is 'none': give access too, or rights by token")
-  return names.map((token) => ({ token, access }))
+  return Array.from(names, (token) => ({ token, access }))
 }
 
 function byToken(rights: object, access: Access | undefined): Allowance[] {

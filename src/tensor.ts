@@ -135,7 +135,8 @@ export function tensorText({ dtype, shape }: { dtype: string; shape: readonly nu
 function checkShape(value: unknown, what: string): readonly number[] {
   if (!Array.isArray(value)) throw typeError(what, 'an array of integers', value)
   if (value.length > MAX_DIMENSIONS) throw rangeError(`${what} has ${value.length} dimensions, at most ${MAX_DIMENSIONS} are possible`)
-  return Object.freeze(value.map((extent, index) => integer(extent, `${what}[${index}]`)))
+  // Not by its map, which leaves holes out.
+  return Object.freeze(Array.from(value, (extent, index) => integer(extent, `${what}[${index}]`)))
 }
 
 /** Bytes that elements of `size` bytes in that shape have. */
