@@ -210,6 +210,27 @@ test('a directory that fails is ERR_DIRECTORY, with its error as the cause', asy
   t.like(error, { code: 'ERR_DIRECTORY', operation: 'announce', retryable: true })
 })
 
+test('a directory that announces with what is no announcement, or rejects with anything, is ERR_DIRECTORY', async (t) => {
+  const answers: (() => Promise<unknown>)[] = [
+    ...[undefined, null, {}, 1, { lost: null, close() {} }, { lost: Promise.resolve() }].map((answer) => () => Promise.resolve(answer)),
+    ...[undefined, Object.create(null) as unknown].map((reason) => () => Promise.reject(reason as Error)),
+  ]
+  for (const announce of answers) {
+    const directory = { announce, lookup: announce } as unknown as Directory
+    const error = await t.throwsAsync(TcpEndpoint.listen({ name: 'x', directory }), { instanceOf: MemlaneError })
+    t.like(error, { code: 'ERR_DIRECTORY', operation: 'announce' })
+  }
+  const lost = Promise.reject(new Error('not as agreed'))
+  const announcement = { name: 'x', lost, close: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() }
+  const rejecting = await endpoint(t, { name: 'x', directory: { announce: () => Promise.resolve(announcement), lookup: () => Promise.resolve(undefined) } })
+  t.is(rejecting.announcement, announcement)
+  for (const lookup of [() => Promise.resolve(null), () => Promise.resolve(1), () => Promise.reject(Object.create(null) as Error)]) {
+    const initiator = await endpoint(t, { directory: scripted(lookup as never) })
+    const error = await t.throwsAsync(initiator.connect({ name: 'x' }, { timeoutMs: 2000 }).wait(), { instanceOf: MemlaneError })
+    t.like(error, { code: 'ERR_DIRECTORY', operation: 'connect' })
+  }
+})
+
 test('an endpoint that could not be announced listens no more', async (t) => {
   let port = 0
   const directory: Directory = {

@@ -1,5 +1,5 @@
 import { clearTimeout, setTimeout } from 'node:timers'
-import { DEFAULT_TIMEOUT_MS, shown } from './arguments.js'
+import { DEFAULT_TIMEOUT_MS, shown, typeError } from './arguments.js'
 import { directoryError, type Announcement, type Directory } from './directory.js'
 import { closedError, MemlaneError } from './errors.js'
 import type { Lifetime } from './lifetime.js'
@@ -35,6 +35,13 @@ async function withdraw(announcement: Announcement): Promise<void> {
   }
 }
 
+/** What a directory's `announce` resolved with, if that is an announcement. */
+function checkAnnouncement(value: unknown): Announcement {
+  const { lost, close } = (value ?? {}) as { lost?: Partial<PromiseLike<void>> | null; close?: unknown }
+  if (typeof lost?.then === 'function' && typeof close === 'function') return value as Announcement
+  throw typeError('what its announce() resolved with', 'an Announcement, which has lost and close()', value)
+}
+
 /**
  * Announces an endpoint under `name`. The first thing that its close does is to withdraw that.
  *
@@ -46,7 +53,7 @@ export async function announce(owner: Lifetime, directory: Directory, name: stri
   const announcing = (async () => {
     const announcement = await directory.announce(name, info)
     if (abandoned) await withdraw(announcement)
-    return announcement
+    return checkAnnouncement(announcement)
   })()
   let announcement: Announcement
   try {

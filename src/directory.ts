@@ -69,7 +69,7 @@ export function entryText(info: EndpointInfo): string {
 /** The failure of a directory as its callers get it. */
 export function directoryError(operation: string, name: string, cause: unknown): MemlaneError {
   if (cause instanceof MemlaneError) return cause
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = cause instanceof Error ? cause.message : typeof cause === 'string' ? cause : shown(cause)
   return new MemlaneError(`${operation} ${shown(name)}: the directory failed: ${why}`, {
     code: 'ERR_DIRECTORY',
     origin: 'transport',

@@ -180,7 +180,11 @@ export class TcpEndpoint extends EndpointEmitter {
     const announcing = announce(this.#lifetime, this.#directory, checked, info)
     return announcing.then((announcement) => {
       this.#announcement = announcement
-      void announcement.lost.then(() => emitError(this, lostNameError(checked)))
+      void announcement.lost.then(
+        () => emitError(this, lostNameError(checked)),
+        // It never rejects; where a directory's does, it has not said that the name is lost.
+        () => undefined
+      )
       return announcement
     })
   }
