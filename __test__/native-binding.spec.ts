@@ -35,8 +35,8 @@ const PROGRAM = `
   }`
 
 interface Installation {
-  /** Platform packages by name, each with its version and the bytes of its binary. */
-  packages?: Record<string, { version?: string; binary?: Buffer | string }>
+  /** Platform packages by name, each with its version, the bytes of its binary, and its package.json where it is another. */
+  packages?: Record<string, { version?: string; binary?: Buffer | string; manifest?: string }>
   clone?: boolean
   /** Runs before anything else does. */
   before?: string
@@ -53,10 +53,11 @@ function requireFrom(t: ExecutionContext, { packages = {}, clone = false, before
   cpSync(join(root, 'dist'), join(own, 'dist'), { recursive: true })
   copyFileSync(join(root, 'native.js'), join(own, 'native.js'))
   writeFileSync(join(own, 'package.json'), JSON.stringify({ ...manifest, ...(clone ? {} : { private: undefined }) }))
-  for (const [name, { version: itsVersion = version, binary = BINARY }] of Object.entries(packages)) {
+  for (const [name, { version: itsVersion = version, binary = BINARY, manifest: itsManifest }] of Object.entries(packages)) {
     const place = join(folder, 'node_modules', `memlane-${name}`)
     mkdirSync(place)
-    writeFileSync(join(place, 'package.json'), JSON.stringify({ name: `memlane-${name}`, version: itsVersion, main: `memlane.${name}.node` }))
+    const told = itsManifest ?? JSON.stringify({ name: `memlane-${name}`, version: itsVersion, main: `memlane.${name}.node` })
+    writeFileSync(join(place, 'package.json'), told)
     writeFileSync(join(place, `memlane.${name}.node`), binary)
   }
   writeFileSync(join(folder, 'program.cjs'), before + PROGRAM)
@@ -71,7 +72,7 @@ function requireFrom(t: ExecutionContext, { packages = {}, clone = false, before
   if (shown === null) return null
   t.like(shown, { name: 'MemlaneError', code: 'ERR_NATIVE_BINDING', retryable: false })
   t.regex(shown.message, /^memlane cannot load its native binary: [^\n]+$/)
-  t.notRegex(shown.shown, /wasi/i)
+  if (!Object.keys(environment).some((name) => name.includes('WASI'))) t.notRegex(shown.shown, /wasi/i)
   t.true(shown.shown.split('\n').length < 25, shown.shown)
   return shown
 }
@@ -175,6 +176,37 @@ test('a binary that NAPI_RS_NATIVE_LIBRARY_PATH names is told as such', (t) => {
   const shown = requireFrom(t, { packages: { [platform]: {} }, environment: { NAPI_RS_NATIVE_LIBRARY_PATH: '/no-such-file.node' } })
   t.regex(shown?.message ?? '', /\/no-such-file\.node, which NAPI_RS_NATIVE_LIBRARY_PATH names, does not load; the system says: .*no-such-file/)
   t.regex(shown?.cause ?? '', /^Error: [^\n]*no-such-file\.node[^\n]*$/)
+})
+
+test('what NAPI_RS_NATIVE_LIBRARY_PATH names and is no binary of this version is refused when it is loaded', (t) => {
+  for (const path of ['/dev/null', 'fs', 'node:fs', join(root, 'package.json')]) {
+    const environment = { NAPI_RS_NATIVE_LIBRARY_PATH: path }
+    const message = complaint(t, { packages: { [platform]: {} }, environment })
+    t.true(message.includes(`${path}, which NAPI_RS_NATIVE_LIBRARY_PATH names, is not the binary of memlane ${version}: it has no `), message)
+    t.true(message.endsWith('Without that variable the installed one is taken.'), message)
+  }
+})
+
+test('a binary that lacks a function is refused, though its package says the right version', (t) => {
+  const binary = Buffer.from(BINARY.toString('latin1').replaceAll('writeNotify', 'writeNotifi'), 'latin1')
+  const message = complaint(t, { packages: { [platform]: { binary } } })
+  t.true(message.includes(`what memlane-${platform}@${version} has is not the binary of memlane ${version}: it has no writeNotify().`), message)
+  t.true(message.endsWith('Install it anew: npm ci.'), message)
+})
+
+test('a variable that asks for WebAssembly alone is named', (t) => {
+  for (const [name, value] of [['NAPI_RS_FORCE_WASI', 'error'], ['NAPI_RS_WASI_FLAVOR', 'wasm32-wasi']] as const) {
+    const message = complaint(t, { packages: { [platform]: {} }, environment: { [name]: value } })
+    t.true(message.endsWith(`the variable ${name} asks for WebAssembly, and there is no such build. Without that variable the installed one is taken.`), message)
+  }
+})
+
+test('a platform package whose package.json is broken is told as such', (t) => {
+  for (const manifest of ['{ "name": ', '{}', 'null']) {
+    const message = complaint(t, { packages: { [platform]: { manifest } } })
+    t.true(message.includes(`the package.json of memlane-${platform} is broken: `), message)
+    t.true(message.endsWith('Install it anew: npm ci.'), message)
+  }
 })
 
 test('the platforms that the error knows are those that are built', (t) => {

@@ -1,7 +1,7 @@
 import type { Allowance } from './rights.js'
 import type { CheckedSecurity } from './security.js'
 import type { CheckedTls } from './tls.js'
-import { checkVersion, unloadable } from './unloadable.js'
+import { checkFunctions, checkVersion, unloadable } from './unloadable.js'
 
 /** What `attach` gives: this environment's number, and the memory that `drain` writes records into. */
 export interface Attachment {
@@ -243,6 +243,7 @@ function load(): Native {
     throw unloadable(error)
   }
   checkVersion()
+  checkFunctions(loaded)
   return loaded
 }
 

@@ -18,14 +18,20 @@ interface Manifest {
 const own = (): Manifest => require('../../package.json') as Manifest
 const packageOf = (platform: string): string => `${own().name}-${platform}`
 
-/** The version of an installed package. */
-function installed(name: string): string | undefined {
+/** The version of an installed package, or what is wrong with its manifest; nothing where there is none. */
+function found(name: string): { version?: string; broken?: string } {
   try {
-    return (require(`${name}/package.json`) as Manifest).version
-  } catch {
-    return undefined
+    const manifest = require(`${name}/package.json`) as Partial<Manifest> | null
+    return typeof manifest?.version === 'string' ? { version: manifest.version } : { broken: 'it has no version' }
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException
+    return code === 'MODULE_NOT_FOUND' ? {} : { broken: oneLine(message) }
   }
 }
+
+const installed = (name: string): string | undefined => found(name).version
+
+const oneLine = (message: string): string => (message.split('\n', 1)[0] as string).replace(/\.$/, '')
 
 const report = () => process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
 const glibc = (): string | undefined => report()?.header?.glibcVersionRuntime
@@ -44,7 +50,7 @@ function complaint(binary: string): { words: string; code?: string | undefined }
     return undefined
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException
-    return { words: (message.split('\n', 1)[0] as string).replace(/\.$/, ''), code }
+    return { words: oneLine(message), code }
   }
 }
 
@@ -74,11 +80,23 @@ function notInstalled(platform: string): string {
   return `the package ${packageOf(platform)}@${own().version} is not installed. ${cause} On this machine run: ${mended()}`
 }
 
-/** What is wrong, beginning with what it is about, and what to do. */
-function explanation(): string {
+const WITHOUT = 'Without that variable the installed one is taken'
+
+/** The variable that asks the loader for WebAssembly and nothing else. */
+function onlyWebAssembly(): string | undefined {
+  const { NAPI_RS_FORCE_WASI: force, NAPI_RS_WASI_FLAVOR: flavor } = process.env
+  if (flavor) return 'NAPI_RS_WASI_FLAVOR'
+  return force === 'error' ? 'NAPI_RS_FORCE_WASI' : undefined
+}
+
+/** What is wrong, beginning with what it is about, and what to do. `lacking` is a function that is not in what was loaded. */
+function explanation(lacking?: string): string {
+  const variable = onlyWebAssembly()
+  if (variable !== undefined) return `the variable ${variable} asks for WebAssembly, and there is no such build. ${WITHOUT}.`
   const override = process.env.NAPI_RS_NATIVE_LIBRARY_PATH
   if (override !== undefined && override !== '') {
-    return notLoading(`${override}, which NAPI_RS_NATIVE_LIBRARY_PATH names,`, override, 'Without that variable the installed one is taken')
+    const named = `${override}, which NAPI_RS_NATIVE_LIBRARY_PATH names,`
+    return lacking === undefined ? notLoading(named, override, WITHOUT) : `${named} is ${notOurs(lacking)}. ${WITHOUT}.`
   }
   const platform = here()
   if (!PLATFORMS.includes(platform)) {
@@ -86,15 +104,22 @@ function explanation(): string {
     return `there is none for ${platform}: it runs on Linux (glibc and musl) and macOS, on x64 and arm64.${narrow}`
   }
   const local = join(ROOT, `${own().name}.${platform}.node`)
-  if (existsSync(local)) return notLoading(local, local, 'Build it anew: npm run build')
+  if (existsSync(local)) {
+    const remedy = 'Build it anew: npm run build'
+    return lacking === undefined ? notLoading(local, local, remedy) : `${local} is ${notOurs(lacking)}. ${remedy}.`
+  }
   // A manifest that is published is not private.
   if (own().private === true) return 'this is a clone, where `npm run build` makes it.'
   const name = packageOf(platform)
-  const version = installed(name)
+  const { version, broken } = found(name)
+  if (broken !== undefined) return `the package.json of ${name} is broken: ${broken}. Install it anew: npm ci.`
   if (version === undefined) return notInstalled(platform)
   if (version !== own().version) return otherVersion(name, version)
+  if (lacking !== undefined) return `what ${name}@${version} has is ${notOurs(lacking)}. Install it anew: npm ci.`
   return notLoading(`${name}@${version} is installed and`, name, 'Install it anew: npm ci')
 }
+
+const notOurs = (lacking: string): string => `not the binary of ${own().name} ${own().version}: it has no ${lacking}()`
 
 const otherVersion = (name: string, version: string): string =>
   `${name} is ${version} and ${own().name} is ${own().version}: both have to be the same. On this machine run: ${mended()}`
@@ -132,4 +157,15 @@ export function checkVersion(): void {
     const version = installed(packageOf(platform))
     if (version !== undefined && version !== own().version) throw bindingError(otherVersion(packageOf(platform), version))
   }
+}
+
+/**
+ * Fails when what was loaded is not the engine, or lacks a function that this version's has.
+ *
+ * The generated loader takes whatever module a variable names, and sets the name of each function on it.
+ */
+export function checkFunctions(loaded: object): void {
+  const functions = loaded as Record<string, unknown>
+  const lacking = ['limitTable', ...Object.keys(loaded)].find((name) => typeof functions[name] !== 'function' && !name.startsWith('__'))
+  if (lacking !== undefined) throw bindingError(explanation(lacking))
 }
