@@ -179,18 +179,10 @@ test('an array is as long as it is, whatever properties it was given', async (t)
     t.is(target.publish(property, array).length, 3, property)
     t.deepEqual((await peer.readTensor(property)).data, Uint8Array.of(1, 2, 3), property)
   }
-  const floats = Float32Array.of(1, 2)
-  Object.defineProperty(floats, 'byteLength', { value: 4 })
-  t.is(target.publish('floats', floats).length, 8)
   let asked = 0
   const second = Uint8Array.of(1, 2, 3)
   Object.defineProperty(second, 'byteLength', { get: () => (asked++ === 0 ? 3 : 100) })
   t.is(target.publish('second', second).length, 3)
-  const region = target.alloc('written', 8, { access: 'readwrite' })
-  const lying = Uint8Array.of(7, 7)
-  Object.defineProperty(lying, 'byteLength', { value: 8 })
-  t.is(await peer.write('written', lying), 2)
-  t.deepEqual([...new Uint8Array(region.buffer)], [7, 7, 0, 0, 0, 0, 0, 0])
 })
 
 test('an array that is taken away while its options or its shape are read is refused', async (t) => {

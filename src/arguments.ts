@@ -173,70 +173,33 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
-type Getter<T> = (this: unknown) => T
+const trueByteLength = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'byteLength')?.get as (this: Uint8Array) => number
 
-const getter = <T>(prototype: object, name: PropertyKey): Getter<T> =>
-  (Object.getOwnPropertyDescriptor(prototype, name)?.get ?? (() => undefined)) as Getter<T>
-
-const ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object
-const className = getter<string | undefined>(ARRAY, Symbol.toStringTag)
-const resizable = getter<boolean | undefined>(ArrayBuffer.prototype, 'resizable')
-
-/** What the engine sees of a view, whatever properties JavaScript has given it. */
-interface ViewGetters {
-  buffer: Getter<ArrayBufferLike>
-  byteOffset: Getter<number>
-  byteLength: Getter<number>
-}
-const viewGetters = (prototype: object): ViewGetters => ({
-  buffer: getter(prototype, 'buffer'),
-  byteOffset: getter(prototype, 'byteOffset'),
-  byteLength: getter(prototype, 'byteLength'),
-})
-const OF_ARRAYS = viewGetters(ARRAY)
-const OF_DATA_VIEWS = viewGetters(DataView.prototype)
-
-/** The length of a typed array, whatever it says itself. */
-export const trueLength = (array: Uint8Array): number => OF_ARRAYS.byteLength.call(array)
-
-function isResizable(buffer: ArrayBufferLike): boolean {
-  if (buffer instanceof SharedArrayBuffer && types.isSharedArrayBuffer(buffer)) return false
-  try {
-    return resizable.call(buffer) === true
-  } catch {
-    return false
-  }
-}
+/** The length of a typed array, whatever properties it was given. */
+export const trueLength = (array: Uint8Array): number => trueByteLength.call(array)
 
 /**
- * The bytes of `value`, not copied, by what it is and not by properties that it was given.
+ * The bytes of `value`, not copied.
  *
  * Refuses what the engine could not rely on for the length of one call: a resizable buffer can shrink, a detached one has
  * nothing. A SharedArrayBuffer can do neither.
  */
 export function bytesOf(value: unknown, what: string): Uint8Array {
-  const name = className.call(value)
-  const isView = ArrayBuffer.isView(value)
-  const of = name === undefined ? OF_DATA_VIEWS : OF_ARRAYS
   let buffer: ArrayBufferLike
-  if (isView) buffer = of.buffer.call(value)
+  if (ArrayBuffer.isView(value)) buffer = value.buffer
   else if (types.isAnyArrayBuffer(value)) buffer = value
   else {
     throw typeError(what, 'a typed array, a DataView, an ArrayBuffer, a SharedArrayBuffer or a MemoryRegion', value)
   }
-  if (isResizable(buffer)) {
+  if ((buffer as { resizable?: boolean }).resizable === true) {
     throw unsafeMemoryError(`${what} is a resizable ArrayBuffer: it could shrink under the transfer. Use one of fixed length`)
   }
-  // A DataView of what is detached throws where an array has zero bytes, the only sign that all supported versions of Node give.
-  if ((name === undefined || of.byteLength.call(value) === 0) && isDetached(buffer)) throw unsafeMemoryError(`${what} is detached`)
-  if (!isView) return new Uint8Array(buffer)
-  const byteOffset = of.byteOffset.call(value)
-  const byteLength = of.byteLength.call(value)
-  if (name === 'Uint8Array') {
-    const given = value as Uint8Array
-    if (given.byteLength === byteLength && given.byteOffset === byteOffset && given.buffer === buffer) return given
-  }
-  return new Uint8Array(buffer, byteOffset, byteLength)
+  // Zero bytes are the only sign of detachment that all supported versions of Node give.
+  if (buffer.byteLength === 0 && isDetached(buffer)) throw unsafeMemoryError(`${what} is detached`)
+  if (value instanceof Uint8Array) return value
+  return ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : new Uint8Array(buffer)
 }
 
 /** `length` bytes of `bytes` from `offset`; the rest of it when `length` is undefined. */
