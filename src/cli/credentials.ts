@@ -5,6 +5,11 @@ import { CliError, usageError } from './failure.js'
 import { numberOf } from './parse.js'
 import type { Screen } from './screen.js'
 
+/** What a peer may say of its regions, some hundred thousand of them. */
+const MAX_INFO_BYTES = 64 << 20
+/** What a peer can listen on. */
+const MAX_PORT = 65_535
+
 /** Who is let in, and who is dialled; the same for both sides. */
 export const CREDENTIALS = {
   'token-file': { type: 'string', value: 'FILE', help: 'the secret that both sides know; a line end behind it does not count' },
@@ -32,8 +37,17 @@ export function securityOf(values: Values<typeof CREDENTIALS>, screen: Screen): 
   return tls === undefined ? token : { ...token, tls }
 }
 
+/** The bytes of a file; an error of the system has its name, also where reading it fails. */
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw Object.assign(error as Error, { path })
+  }
+}
+
 function tokenOf(file: string, screen: Screen): Buffer {
-  const bytes = readFileSync(file)
+  const bytes = contentOf(file)
   const others = statSync(file).mode & 0o007
   if (others !== 0 && process.platform !== 'win32') screen.note(`warning: everybody on this machine may read ${file}: chmod 600 ${file}`)
   let end = bytes.length
@@ -51,8 +65,8 @@ function tlsOf(values: Values<typeof CREDENTIALS>): TlsOptions | undefined {
     return undefined
   }
   return {
-    ...(ca !== undefined && { ca: readFileSync(ca) }),
-    ...(cert !== undefined && key !== undefined && { cert: readFileSync(cert), key: readFileSync(key) }),
+    ...(ca !== undefined && { ca: contentOf(ca) }),
+    ...(cert !== undefined && key !== undefined && { cert: contentOf(cert), key: contentOf(key) }),
     ...(serverName !== undefined && { serverName }),
   }
 }
@@ -64,11 +78,13 @@ export function timeoutOf(values: Values<typeof DIALLING>): number {
 
 /** What a command that dials listens with: loopback, whatever is free, so that nobody but this machine could reach it. */
 export function diallerOptions(values: Values<typeof DIALLING>, screen: Screen): ListenOptions {
-  return { host: '127.0.0.1', port: 0, ...securityOf(values, screen) }
+  return { host: '127.0.0.1', port: 0, maxInfoBytes: MAX_INFO_BYTES, ...securityOf(values, screen) }
 }
 
 /** Whom a word of the command line means: `tcp://host:port`, `host:port`, or a file with the JSON of an endpoint info. */
 export function targetOf(word: string): string | PeerInfo {
+  const [, port = '1'] = /:(\d+)\/?$/.exec(word) ?? []
+  if (Number(port) < 1 || Number(port) > MAX_PORT) throw usageError(`${JSON.stringify(word)} is no peer: its port has to be from 1 to ${MAX_PORT}`)
   if (word.startsWith('tcp://')) return word
   if (word.endsWith('.json')) return infoIn(word)
   if (/^(\[[^\]]+\]|[^:/]+):\d+$/.test(word)) return `tcp://${word}`

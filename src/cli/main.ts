@@ -15,14 +15,25 @@ const COMMANDS: Readonly<Record<string, readonly [summary: string, load: () => P
   inspect: ['which wire does it speak, and what does it publish', async () => (await import('./inspect/command.js')).inspect],
 }
 
+/** What these do is more than what they print. */
+const WORKING: readonly string[] = ['serve', 'pull', 'bench']
+
 /** Runs the command line; the exit status is in `process.exitCode`. */
 export async function main(args: readonly string[]): Promise<void> {
-  // Whoever reads the output has seen enough (`| head`): that is no failure, and nobody is left to be told.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : EXIT.failed)
-  })
   const [word, ...rest] = args
-  if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') {
+      process.stderr.write(`memlane: standard output: ${shownError(error).message}\n`)
+      process.exit(EXIT.failed)
+    }
+    // Whoever reads the output has seen enough (`| head`): that is no failure, but half of what a command does beside it would be.
+    if (!WORKING.includes(word ?? '')) process.exit(0)
+  })
+  // Nobody is left to be told; the exit status still says how it went.
+  process.stderr.on('error', () => {})
+  if (word === 'help' && rest[0] !== undefined && !rest[0].startsWith('-')) {
+    process.exitCode = await runCommand(rest[0], ['--help'])
+  } else if (word === undefined || word === '--help' || word === '-h' || word === 'help') {
     const text = mainHelp(Object.entries(COMMANDS).map(([name, [summary]]) => [name, summary]))
     if (word === undefined) process.stderr.write(text)
     else process.stdout.write(text)

@@ -24,7 +24,7 @@ function takesColour(stream: NodeJS.WriteStream): boolean {
 
 // Texts of peers and files may hold whatever moves a cursor or renames a window. Tabs and line ends are a terminal's business too.
 // oxlint-disable-next-line no-control-regex
-const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g
 
 /** A text from elsewhere, a region's name say, so that it is one line and does nothing to a terminal. */
 export function harmless(text: string): string {

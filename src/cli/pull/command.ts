@@ -16,8 +16,6 @@ import { Report } from './report.js'
 import { ChangedError, Source } from './source.js'
 import { Transfer } from './transfer.js'
 
-/** What a peer may say of its regions, some hundred thousand of them. */
-const MAX_INFO_BYTES = 64 << 20
 /** A source that changes more often than this while it is pulled is left alone. */
 const MOST_CHANGES = 3
 /** Files that are there already, looked at at once. */
@@ -57,7 +55,7 @@ async function run(call: Call<typeof OPTIONS>): Promise<void> {
   // Files that are finished wait by it, many at once.
   setMaxListeners(0, signal)
   const deadlines = { connectTimeoutMs: timeoutMs, handshakeTimeoutMs: timeoutMs, progressTimeoutMs: timeoutMs }
-  const endpoint = await TcpEndpoint.listen({ ...diallerOptions(values, screen), lanesPerPeer, maxInfoBytes: MAX_INFO_BYTES, ...deadlines })
+  const endpoint = await TcpEndpoint.listen({ ...diallerOptions(values, screen), lanesPerPeer, ...deadlines })
   try {
     const peer = await endpoint.connect(target, { timeoutMs, signal })
     const source = await Source.open(peer, values.verify !== 'never', timeoutMs, signal)

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { MemoryRegion, Received } from '../../../index.js'
 import { Hasher } from '../hashing/hasher.js'
 import { ACKS, MAX_RANGES, readSlot, slotOffset, STATE, writeSlot, type Ask } from '../sharing/protocol.js'
@@ -5,6 +6,10 @@ import { identityOf, type Offer } from './offer.js'
 
 /** A file that changes so often while it is read has no checksum. */
 const MOST_TRIES = 3
+/** Slots that are looked at before everybody else has a turn. */
+const SLOTS_A_TURN = 500
+
+type Range = Ask['slots'][number]
 
 /** What a message asks for; nothing where it is none. */
 function askOf(bytes: Uint8Array, slots: number): Ask | undefined {
@@ -14,10 +19,13 @@ function askOf(bytes: Uint8Array, slots: number): Ask | undefined {
   } catch {
     return undefined
   }
-  const { slots: ranges, sha256, ack } = value
+  const { slots: ranges, sha256, ack, fresh } = value
   const isPair = (pair: unknown, most: number): boolean =>
     Array.isArray(pair) && pair.length === 2 && pair.every((one) => Number.isInteger(one) && one >= 0 && one <= most)
   if (!Array.isArray(ranges) || ranges.length > MAX_RANGES || !ranges.every((range) => isPair(range, slots) && range[0] <= range[1])) return undefined
+  // Ascending and disjoint: nobody can ask for the same slot a thousand times.
+  if (ranges.some(([from], index) => index > 0 && from < (ranges[index - 1] as Range)[1])) return undefined
+  if (fresh !== undefined && typeof fresh !== 'boolean') return undefined
   if (typeof sha256 !== 'boolean' || !isPair(ack, 0xffff_ffff) || (ack?.[0] ?? ACKS) >= ACKS) return undefined
   return value as Ask
 }
@@ -29,6 +37,8 @@ export class Checksums {
   readonly #hasher = new Hasher()
   /** Slots whose hash is being made, or waits for that. */
   readonly #waiting = new Set<number>()
+  /** Those of them that somebody wants made anew: what is being read may be from before that. */
+  readonly #outdated = new Set<number>()
   #running = 0
 
   constructor(offer: Offer, sums: MemoryRegion) {
@@ -41,17 +51,21 @@ export class Checksums {
     return this.#running
   }
 
-  /** Takes a message; what makes no sense is nobody's. */
-  async answer({ data }: Received): Promise<void> {
+  /** Takes a message; what makes no sense is nobody's. It gives up when the signal fires. */
+  async answer({ data }: Received, signal: AbortSignal): Promise<void> {
     const ask = askOf(data, this.#offer.parts.length)
     if (ask === undefined) return
     const identities = new Map<number, string>()
+    let looked = 0
     for (const [from, to] of ask.slots) {
       for (let index = from; index < to; index++) {
         const file = this.#offer.parts[index]?.file as number
         const identity = identities.get(file) ?? (await this.#identity(file))
         identities.set(file, identity)
-        this.#look(index, identity, ask.sha256)
+        this.#look(index, identity, ask)
+        if (++looked % SLOTS_A_TURN > 0) continue
+        await turn()
+        if (signal.aborted) return
       }
     }
     const [cell, value] = ask.ack
@@ -66,11 +80,12 @@ export class Checksums {
     return identityOf((this.#offer.files[file] as Offer['files'][number]).handle)
   }
 
-  #look(index: number, identity: string, isWanted: boolean): void {
+  #look(index: number, identity: string, { sha256: isWanted, fresh: isFresh = false }: Ask): void {
     const at = slotOffset(index)
-    const slot = readSlot(this.#sums, at)
-    const isCurrent = slot.identity === identity && (slot.state === STATE.done || slot.state === STATE.working)
-    if (isCurrent) return
+    const state = this.#sums[at]
+    const isKnown = state === STATE.done || state === STATE.working
+    if (isKnown && !isFresh && this.#sums.compare(Buffer.from(identity, 'hex'), 0, 16, at + 16, at + 32) === 0) return
+    if (isFresh && this.#waiting.has(index)) this.#outdated.add(index)
     const isMade = isWanted || this.#waiting.has(index)
     writeSlot(this.#sums, at, { state: isMade ? STATE.working : STATE.unknown, identity, sha256: '' })
     if (isWanted && !this.#waiting.has(index)) void this.#make(index)
@@ -84,12 +99,15 @@ export class Checksums {
     this.#waiting.add(index)
     this.#running++
     try {
-      for (let tries = 0; tries < MOST_TRIES; tries++) {
+      for (let tries = 0; tries < MOST_TRIES; ) {
+        this.#outdated.delete(index)
         const before = await this.#identity(file)
         const digest = await this.#hasher.of(handle?.fd ?? -1, offset, bytes)
         const identity = await this.#identity(file)
+        if (this.#outdated.has(index)) continue
         if (identity === before) return writeSlot(this.#sums, at, { state: STATE.done, identity, sha256: digest.toString('hex') })
         writeSlot(this.#sums, at, { state: STATE.working, identity, sha256: '' })
+        tries++
       }
       writeSlot(this.#sums, at, { ...readSlot(this.#sums, at), state: STATE.failed })
     } catch {
@@ -97,6 +115,7 @@ export class Checksums {
       writeSlot(this.#sums, at, { ...readSlot(this.#sums, at), state: STATE.failed })
     } finally {
       this.#waiting.delete(index)
+      this.#outdated.delete(index)
       this.#running--
     }
   }

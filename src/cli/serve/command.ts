@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { TcpEndpoint } from '../../../index.js'
 import { command, type Values } from '../command.js'
 import { CREDENTIALS, securityOf } from '../credentials.js'
-import { usageError } from '../failure.js'
+import { EXIT, usageError } from '../failure.js'
 import { integerOf } from '../parse.js'
 import type { Screen } from '../screen.js'
 import { ASK_TAG, MAX_ASK_BYTES } from '../sharing/protocol.js'
@@ -18,6 +18,8 @@ import { Watch } from './watch.js'
 
 /** What tens of thousands of regions need to be listed. */
 const MAX_INFO_BYTES = 64 << 20
+/** From the signal to the end of the process: two seconds for reads, one for connections, and some. */
+const LONGEST_END_MS = 5000
 
 const OPTIONS = {
   host: { type: 'string', value: 'ADDRESS', default: '127.0.0.1', help: 'where to listen; anything else than loopback wants a token or TLS' },
@@ -51,6 +53,7 @@ export const serve = command({
     if (metricsPort === undefined && values['metrics-host'] !== undefined) throw usageError('--metrics-host needs --metrics-port')
     const security = securityOf(values, screen)
     const offer = await openFiles(names, values)
+    signal.addEventListener('abort', boundEnd, { once: true })
     try {
       const endpoint = await TcpEndpoint.listen({
         host: values.host,
@@ -70,6 +73,11 @@ export const serve = command({
     }
   },
 })
+
+/** Whatever does not end is cut off; what ends in time knows nothing of this. */
+function boundEnd(): void {
+  setTimeout(() => process.exit(process.exitCode ?? EXIT.failed), LONGEST_END_MS).unref()
+}
 
 /** Serves until the signal fires. */
 async function serveOffer(endpoint: TcpEndpoint, offer: Offer, values: ServeValues, metricsPort: number | undefined, screen: Screen, signal: AbortSignal): Promise<void> {
@@ -110,8 +118,9 @@ async function answer(endpoint: TcpEndpoint, checksums: Checksums, visitors: Vis
   const ended = signal.aborted ? Promise.resolve() : once(signal, 'abort')
   void ended.then(() => messages.return?.())
   for await (const message of messages) {
+    if (signal.aborted) break
     visitors.asked(message.from)
-    await checksums.answer(message)
+    await checksums.answer(message, signal)
   }
 }
 

@@ -14,15 +14,20 @@ const MAX_NAME_BYTES = 255
 /** As many dimensions as a region may have. */
 const MAX_DIMENSIONS = 32
 
-/** A region that is to be: a range of a file. */
-export interface Part {
+/** What has a name that nothing else may have. */
+interface Named {
   name: string
   /** The index of its file. */
   file: number
+  /** What its file calls the type of its elements; only of tensors. */
+  dtype?: string
+}
+
+/** A region that is to be: a range of a file. */
+export interface Part extends Named {
   offset: number
   bytes: number
-  /** What its file calls the type of its elements, and their number by dimension. */
-  dtype?: string
+  /** The number of its elements by dimension. */
   shape?: readonly number[]
   /** Memlane's name for it; without, it is published as bytes. */
   ours?: DType
@@ -42,6 +47,8 @@ export interface OpenFile extends ServedFile {
 export interface Offer {
   files: OpenFile[]
   parts: Part[]
+  /** Tensors without an element: no regions, but who pulls has their names. */
+  empty: Named[]
 }
 
 export interface OfferOptions {
@@ -59,7 +66,7 @@ export async function identityOf(handle: FileHandle): Promise<string> {
 /** Opens files and reads the headers of those that are safetensors; nothing else of them is read. */
 export async function openFiles(paths: readonly string[], options: OfferOptions): Promise<Offer> {
   if (options.name !== undefined && paths.length > 1) throw usageError('--name is for one file')
-  const offer: Offer = { files: [], parts: [] }
+  const offer: Offer = { files: [], parts: [], empty: [] }
   try {
     for (const path of paths) await add(offer, path, options)
     checkNames(offer)
@@ -98,6 +105,7 @@ async function add(offer: Offer, path: string, { name: given, prefix, whole }: O
   for (const { name: tensor, dtype, shape, begin, end } of tensors) {
     if (begin === end) {
       file.empty++
+      offer.empty.push({ name: before + tensor, file: index, dtype })
       continue
     }
     const ours = shape.length > MAX_DIMENSIONS ? undefined : oursOf(dtype)
@@ -105,10 +113,10 @@ async function add(offer: Offer, path: string, { name: given, prefix, whole }: O
   }
 }
 
-function checkNames({ files, parts }: Offer): void {
-  const seen = new Map<string, Part>()
-  const pathOf = (part: Part): string => files[part.file]?.path ?? ''
-  for (const part of parts) {
+function checkNames({ files, parts, empty }: Offer): void {
+  const seen = new Map<string, Named>()
+  const pathOf = (part: Named): string => files[part.file]?.path ?? ''
+  for (const part of [...parts, ...empty]) {
     const before = seen.get(part.name)
     if (before !== undefined) {
       const advice = before.dtype === undefined || part.dtype === undefined ? 'serve them one by one, with --name' : '--prefix puts the name of its file before each'

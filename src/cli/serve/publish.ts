@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { setImmediate as turn } from 'node:timers/promises'
-import { MemlaneError, type Access, type MemoryRegion, type TcpEndpoint } from '../../../index.js'
+import { MemlaneError, type Access, type MapFileOptions, type MemoryRegion, type TcpEndpoint } from '../../../index.js'
 import { CliError } from '../failure.js'
 import { ACKS, MANIFEST, SLOT_BYTES, SUMS, type Manifest } from '../sharing/protocol.js'
-import type { Offer, Part } from './offer.js'
+import type { Offer, OpenFile, Part } from './offer.js'
 
 /** So many files are opened at once. */
 const AT_ONCE = 64
@@ -34,18 +36,32 @@ export async function publish(endpoint: TcpEndpoint, offer: Offer, access: Acces
   }
 }
 
+/** Maps the file that is open, also where its path leads to another by now: one whose header was not read. */
+async function mapOpen(endpoint: TcpEndpoint, name: string, { path, handle }: OpenFile, options: MapFileOptions): Promise<MemoryRegion> {
+  const opened = `/proc/self/fd/${handle.fd}`
+  if (existsSync(opened)) {
+    return endpoint.mapFile(name, opened, options).catch((error: unknown) => {
+      throw (error as NodeJS.ErrnoException).path === opened ? Object.assign(error as Error, { path }) : error
+    })
+  }
+  const region = await endpoint.mapFile(name, path, options)
+  const [ours, there] = [await handle.stat({ bigint: true }), await stat(path, { bigint: true })]
+  if (ours.ino !== there.ino || ours.dev !== there.dev) throw new CliError(`${path}: was replaced while it was opened: start it anew`)
+  return region
+}
+
 async function publishHeaders(endpoint: TcpEndpoint, { files }: Offer): Promise<void> {
-  for (const { path, header, headerBytes } of files) {
-    if (header !== undefined && headerBytes !== undefined) await endpoint.mapFile(header.region, path, { access: 'read', offset: 8, length: headerBytes })
+  for (const file of files) {
+    const { header, headerBytes } = file
+    if (header !== undefined && headerBytes !== undefined) await mapOpen(endpoint, header.region, file, { access: 'read', offset: 8, length: headerBytes })
   }
 }
 
 async function publishParts(endpoint: TcpEndpoint, { files, parts }: Offer, access: Access, signal: AbortSignal): Promise<MemoryRegion[]> {
   const regions: MemoryRegion[] = []
   const publishOne = async ({ name, file, offset, bytes, ours, shape }: Part, index: number): Promise<void> => {
-    const path = files[file]?.path as string
     const kind = ours !== undefined && shape !== undefined ? { dtype: ours, shape } : { length: bytes }
-    regions[index] = await endpoint.mapFile(name, path, { access, offset, ...kind, signal })
+    regions[index] = await mapOpen(endpoint, name, files[file] as OpenFile, { access, offset, ...kind, signal })
   }
   for (let from = 0; from < parts.length; from += AT_ONCE) {
     await Promise.all(parts.slice(from, from + AT_ONCE).map((part, at) => publishOne(part, from + at)))

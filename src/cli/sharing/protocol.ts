@@ -35,12 +35,14 @@ export interface Manifest {
 
 /** A message that asks for what slots say of the files as they are now. */
 export interface Ask {
-  /** Slots, from the first to behind the last. */
+  /** Slots, from the first to behind the last: ascending, and none twice. */
   slots: readonly (readonly [from: number, to: number])[]
   /** Whether their checksums are wanted too, or their identities alone. */
   sha256: boolean
   /** A cell of the acknowledgements, and what is stored there when the slots are as they are now. */
   ack: readonly [cell: number, value: number]
+  /** Whether checksums that are there are to be made anew: what is stored through a mapping leaves a file its time. */
+  fresh?: boolean
 }
 
 /** Cells for acknowledgements: a puller takes one at random. */
