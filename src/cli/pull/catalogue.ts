@@ -52,15 +52,21 @@ export async function readCatalogue(peer: Peer, signal: AbortSignal): Promise<Ca
   const originals = new Map<number, Original>()
   const items = manifest.slots.map(([name, file], slot): Item => {
     const info = regions.get(name)
-    if (info === undefined) throw new NotYetError(`the peer is to serve ${JSON.stringify(harmless(name))}, and does not do so yet`)
+    if (info === undefined) throw new NotYetError(`the peer is to serve ${harmless(JSON.stringify(name))}, and does not do so yet`)
     return { ...itemOf(name, info), slot, file }
   })
   const byName = new Map(items.map((item) => [item.name, item]))
   for (const [index, file] of manifest.files.entries()) {
     if (file.header !== undefined) originals.set(index, await readOriginal(peer, file, file.header, index, byName, signal))
   }
-  const empty = [...originals.values()].flatMap((original) => original.items.filter(({ bytes }) => bytes === 0))
-  const known = new Map([...originals.values()].flatMap((original) => original.items.map((item) => [item.name, item])))
+  const tensors = [...originals.values()].flatMap((original) => original.items)
+  const empty = tensors.filter(({ bytes }) => bytes === 0)
+  const known = new Map<string, Item>()
+  // Two of one name would be one file, or one tensor: the other would be lost.
+  for (const tensor of tensors) {
+    if (known.has(tensor.name) || (tensor.bytes === 0 && byName.has(tensor.name))) throw wrong(`has two tensors that are named ${harmless(JSON.stringify(tensor.name))}: serve them with --prefix`)
+    known.set(tensor.name, tensor)
+  }
   return { items: [...items.map((item) => known.get(item.name) ?? item), ...empty], originals, isServed: true }
 }
 
@@ -93,13 +99,14 @@ async function readManifest(peer: Peer, signal: AbortSignal): Promise<Manifest> 
   return value as Manifest
 }
 
-function wrong(what: string): CliError {
+/** The peer breaks what docs/cli/pull.md says goes over the wire. */
+export function wrong(what: string): CliError {
   return new CliError(`what the peer says that it serves (${MANIFEST}) ${what}`, { code: 'ERR_PROTOCOL' })
 }
 
 async function readOriginal(peer: Peer, file: ServedFile, { region, prefix }: { region: string; prefix: string }, index: number, byName: ReadonlyMap<string, Item>, signal: AbortSignal): Promise<Original> {
   const length = peer.regions.get(region)?.length
-  if (length === undefined) throw new NotYetError(`the peer is to serve the header of ${JSON.stringify(harmless(file.name))}, and does not do so yet`)
+  if (length === undefined) throw new NotYetError(`the peer is to serve the header of ${harmless(JSON.stringify(file.name))}, and does not do so yet`)
   if (length > MAX_HEADER_BYTES) throw wrong(`has a header of ${length} bytes`)
   const head = Buffer.alloc(8 + length)
   head.writeBigUInt64LE(BigInt(length), 0)
@@ -108,7 +115,7 @@ async function readOriginal(peer: Peer, file: ServedFile, { region, prefix }: { 
   const items = tensors.map(({ name, dtype, shape, begin, end }): Item => {
     const full = prefix + name
     const item = byName.get(full)
-    if (end > begin && (item?.bytes !== end - begin || item.file !== index)) throw wrong(`and the header of ${harmless(file.name)} differ about ${JSON.stringify(harmless(full))}`)
+    if (end > begin && (item?.bytes !== end - begin || item.file !== index)) throw wrong(`and the header of ${harmless(file.name)} differ about ${harmless(JSON.stringify(full))}`)
     return { ...item, name: full, bytes: end - begin, dtype, shape, file: index }
   })
   return { head, metadata, items }

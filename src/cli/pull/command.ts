@@ -129,7 +129,7 @@ async function prepared(output: string): Promise<Awaited<ReturnType<typeof lock>
     await makeFolder(folder)
   }
   await stat(folder)
-  return lock(output)
+  return isFile(output) ? lock(folder, output) : lock(folder)
 }
 
 async function pullOnce(
@@ -150,7 +150,7 @@ async function pullOnce(
   if (items.length === 0 && source.catalogue.originals.size === 0) throw new CliError(`${source.label} has nothing that may be read`, { code: 'ERR_REGION_NOT_FOUND' })
   const plans: Plan[] = []
   progress.status = 'looking at what is there'
-  const look = (plan: Plan) => (isForced || report.has(plan.path) ? undefined : alreadyThere(plan, source, hasher))
+  const look = (plan: Plan) => (report.has(plan.path) ? undefined : alreadyThere(plan, source, hasher, isForced))
   for (let from = 0; from < all.length; from += LOOKED_AT) {
     const some = all.slice(from, from + LOOKED_AT)
     const found = await Promise.all(some.map(look))

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { open, stat, statfs } from 'node:fs/promises'
 import { CliError } from '../failure.js'
 import type { Hasher } from '../hashing/hasher.js'
@@ -7,21 +8,23 @@ import type { Outcome } from './part.js'
 import type { Plan } from './plan.js'
 import type { Source } from './source.js'
 
-/** What is there already, as it should be; one that is there otherwise is refused, before anything is pulled. */
-export async function alreadyThere(plan: Plan, source: Source, hasher: Hasher | undefined): Promise<Outcome[] | undefined> {
+/** What is there already, as it should be; one that is there otherwise is refused, before anything is pulled. Nothing but a folder hinders who forces it. */
+export async function alreadyThere(plan: Plan, source: Source, hasher: Hasher | undefined, isForced: boolean): Promise<Outcome[] | undefined> {
   const about = await stat(plan.path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
   if (about === undefined) return undefined
   if (about.isDirectory()) throw new CliError(`${harmless(plan.path)}: is a folder`)
+  if (isForced) return undefined
+  if (!about.isFile()) throw new CliError(`${harmless(plan.path)} is there already, and is no file: --force replaces it`, { code: 'ERR_EXISTS' })
   const outcomes = about.size === plan.bytes && source.isVerifying && hasher !== undefined ? await same(plan, source, hasher) : undefined
   if (outcomes === undefined) throw new CliError(`${harmless(plan.path)} is there already, ${source.isVerifying ? 'with other bytes' : 'and nothing tells whether it is the same'}: --force replaces it`, { code: 'ERR_EXISTS' })
   return outcomes
 }
 
 async function same(plan: Plan, source: Source, hasher: Hasher): Promise<Outcome[] | undefined> {
-  const handle = await open(plan.path)
+  const handle = await open(plan.path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const head = Buffer.alloc(plan.head.length)
     await handle.read(head, 0, head.length, 0)

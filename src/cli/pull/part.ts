@@ -1,5 +1,5 @@
-import { constants } from 'node:fs'
-import { open, rename, type FileHandle } from 'node:fs/promises'
+import { constants, type BigIntStats } from 'node:fs'
+import { lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CliError, EXIT } from '../failure.js'
 import type { Hasher } from '../hashing/hasher.js'
@@ -43,6 +43,7 @@ export class Part {
   /** So many bytes were there already. */
   readonly resumed: number
   readonly #handle: FileHandle
+  readonly #about: BigIntStats
   readonly #identity: string
   readonly #from: string
   readonly #hasher: Hasher | undefined
@@ -62,10 +63,11 @@ export class Part {
   /** Whether it is about to get its name, and needs no more notes. */
   #isWhole = false
 
-  private constructor(plan: Plan, handle: FileHandle, done: number, isResumed: boolean, identity: string, from: string, hasher: Hasher | undefined) {
+  private constructor(plan: Plan, handle: FileHandle, about: BigIntStats, done: number, isResumed: boolean, identity: string, from: string, hasher: Hasher | undefined) {
     this.plan = plan
     this.path = `${plan.path}.part`
     this.#handle = handle
+    this.#about = about
     this.resumed = isResumed ? done - plan.head.length : 0
     this.#issued = done
     this.#noted = isResumed ? done : -1
@@ -80,20 +82,19 @@ export class Part {
   static async open(plan: Plan, identity: string, from: string, hasher: Hasher | undefined, tell: (text: string) => void): Promise<Part> {
     const path = `${plan.path}.part`
     const progress = await readProgress(path)
-    // A link that somebody put there leads to a file that is not ours.
-    const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, MODE).catch((error: NodeJS.ErrnoException) => {
-      throw error.code === 'ELOOP' ? new CliError(`${path}: is a link, and would be written through: remove it`) : error
-    })
+    const old = progress === undefined ? undefined : await opened(path)
+    if (progress !== undefined && old !== undefined) {
+      const { size } = old.about
+      const isSame = progress.key === plan.key && progress.identity === identity && progress.done >= plan.head.length && progress.done <= Math.min(Number(size), plan.bytes)
+      if (isSame) return new Part(plan, old.handle, old.about, progress.done, true, identity, from, hasher)
+      await old.handle.close()
+      if (size > 0) tell(`${harmless(path)} is of other bytes than the peer has now: it begins anew`)
+    }
+    await removeProgress(path)
+    const handle = await made(path)
     try {
-      const { size } = await handle.stat()
-      const isOurs = progress !== undefined && size > 0
-      const isSame = isOurs && progress.key === plan.key && progress.identity === identity && progress.done >= plan.head.length && progress.done <= Math.min(size, plan.bytes)
-      if (isSame) return new Part(plan, handle, progress.done, true, identity, from, hasher)
-      if (isOurs) tell(`${harmless(path)} is of other bytes than the peer has now: it begins anew`)
-      await removeProgress(path)
-      await handle.truncate(0)
       await writeAll(handle, plan.head, 0, path)
-      return new Part(plan, handle, plan.head.length, false, identity, from, hasher)
+      return new Part(plan, handle, await handle.stat({ bigint: true }), plan.head.length, false, identity, from, hasher)
     } catch (error) {
       await handle.close()
       throw error
@@ -170,8 +171,16 @@ export class Part {
     const { done } = this
     if (this.#isWhole || done === this.#noted) return
     await this.#handle.datasync()
+    await this.#stillThere()
     await writeProgress(this.path, { key: this.plan.key, identity: this.#identity, done }, this.#from)
     this.#noted = done
+  }
+
+  /** Fails where the path leads to another file than the one that is written: that one is not checked, and its note is not ours. */
+  async #stillThere(): Promise<void> {
+    const { dev, ino } = this.#about
+    const now = await lstat(this.path, { bigint: true }).catch(() => undefined)
+    if (now?.dev !== dev || now.ino !== ino) throw new CliError(`${harmless(this.path)} is another file now, or gone: does another pull write there? The same command begins anew`, { code: 'ERR_BUSY' })
   }
 
   /** Leaves it as it is, to be gone on with. */
@@ -192,16 +201,24 @@ export class Part {
     return new Map(digests.map((digest, index) => [this.plan.extents[index]?.item.name as string, digest.toString('hex')]))
   }
 
+  /** The items that have other sums than these. */
+  async differing(wanted: ReadonlyMap<string, string> | undefined): Promise<Item[]> {
+    const sums = await this.sums()
+    return this.plan.extents.flatMap(({ item }) => {
+      const sum = wanted?.get(item.name)
+      return sum !== undefined && sum !== sums.get(item.name) ? [item] : []
+    })
+  }
+
   /** Gives it its name: it is whole, and on the disk. `wanted` are the sums that it has to have. */
   async finish(wanted: ReadonlyMap<string, string> | undefined): Promise<Outcome[]> {
     const sums = await this.sums()
-    for (const { item } of this.plan.extents) {
-      const sum = wanted?.get(item.name)
-      if (sum !== undefined && sum !== sums.get(item.name)) await this.#mismatched(item, sums.get(item.name), sum)
-    }
+    const [other] = await this.differing(wanted)
+    if (other !== undefined) await this.#mismatched(other, sums.get(other.name), wanted?.get(other.name) as string)
     this.#isWhole = true
     await this.#noting
     await this.#handle.sync()
+    await this.#stillThere()
     this.#isOver = true
     await this.#handle.close()
     await rename(this.path, this.plan.path)
@@ -228,6 +245,25 @@ export class Part {
       status: EXIT.mismatch,
     })
   }
+}
+
+/** A part that is there already, and nobody else's: no link, no second name, nothing but a file. */
+async function opened(path: string): Promise<{ handle: FileHandle; about: BigIntStats } | undefined> {
+  const handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined)
+  const about = await handle?.stat({ bigint: true })
+  if (handle !== undefined && about?.isFile() === true && about.nlink === 1n) return { handle, about }
+  await handle?.close()
+  return undefined
+}
+
+/** A new file; what was there goes, and whoever has it open keeps it to himself. */
+async function made(path: string): Promise<FileHandle> {
+  const about = await lstat(path).catch(() => undefined)
+  if (about?.isSymbolicLink() === true) throw new CliError(`${harmless(path)}: is a link, and would be written through: remove it`)
+  if (about !== undefined) await unlink(path)
+  return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, MODE).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EEXIST' ? new CliError(`${harmless(path)}: somebody has just made it: does another pull write there?`, { code: 'ERR_BUSY' }) : error
+  })
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {

@@ -40,7 +40,9 @@ export function chosen({ items }: Catalogue, patterns: readonly string[], label:
 
 /** A file for each item. */
 export function folderPlans(items: readonly Item[], folder: string): Plan[] {
-  return items.map((item) => planned(join(folder, fileNameOf(item.name)), Buffer.alloc(0), [item]))
+  const plans = items.map((item) => planned(join(folder, fileNameOf(item.name)), Buffer.alloc(0), [item]))
+  distinct(plans.map(({ path }) => path))
+  return plans
 }
 
 /** One safetensors file for all of them: the one that the peer has, byte for byte, where they are all of it and nothing else. */
@@ -49,9 +51,15 @@ export function safetensorsPlan(items: readonly Item[], catalogue: Catalogue, pa
   if (original !== undefined) return planned(path, original.head, original.items)
   const typed = items.map((item) => ({ ...item, dtype: item.dtype ?? 'U8', shape: item.dtype === undefined ? [item.bytes] : (item.shape ?? []) })).sort(byAlignment)
   if (typed.some(({ name }) => name === '__metadata__')) throw usageError('no tensor of a safetensors file can be named __metadata__: choose the others by NAME')
+  distinct(typed.map(({ name }) => name))
   let end = 0
   const entries = typed.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, begin: end, end: (end += bytes) }))
   return planned(path, madeHeader(entries, metadataOf(items, catalogue)), typed)
+}
+
+/** Whatever a peer says, no file and no tensor takes the place of another. */
+function distinct(names: readonly string[]): void {
+  if (new Set(names).size !== names.length) throw new CliError('the peer has two regions of one name', { code: 'ERR_PROTOCOL' })
 }
 
 function onlyOriginal(items: readonly Item[], { originals }: Catalogue): Original | undefined {

@@ -56,7 +56,7 @@ export class Report {
     const bytes = all.reduce((sum, { outcome, wasThere }) => (wasThere ? sum : sum + outcome.item.bytes), 0)
     const resumed = all.reduce((sum, { outcome, wasThere }) => (wasThere ? sum : sum + outcome.resumed), 0)
     const there = all.filter(({ wasThere }) => wasThere).length
-    const isVerified = all.every(({ outcome }) => outcome.verified)
+    const isVerified = all.length > 0 && all.every(({ outcome }) => outcome.verified)
     const pulled = all.length - there
     const parts = [
       `pulled ${pulled === 1 ? '1 region' : `${pulled} regions`}, ${sizeText(bytes)} in ${durationText(milliseconds)}${bytes > resumed ? ` (${rateText(((bytes - resumed) * 1000) / milliseconds)})` : ''}`,

@@ -1,4 +1,7 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, rename, rm, writeFile } from 'node:fs/promises'
+
+const MAX_BYTES = 65_536
 
 /** What is known of a file that is not whole yet. It lies beside it. */
 export interface Progress {
@@ -14,10 +17,21 @@ const pathOf = (part: string): string => `${part}.json`
 /** What was noted about a part; nothing where there is none, or none that makes sense. */
 export async function readProgress(part: string): Promise<Progress | undefined> {
   try {
-    const { memlane, key, identity, done } = JSON.parse(await readFile(pathOf(part), 'utf8')) as Partial<Progress> & { memlane?: unknown }
+    const { memlane, key, identity, done } = JSON.parse(await noteOf(part)) as Partial<Progress> & { memlane?: unknown }
     return memlane === 'pull 1' && typeof key === 'string' && typeof identity === 'string' && Number.isSafeInteger(done) ? { key, identity, done: done as number } : undefined
   } catch {
     return undefined
+  }
+}
+
+/** Its text; nobody waits for a pipe that has the name of a note, nor reads a note that no pull has made. */
+async function noteOf(part: string): Promise<string> {
+  const handle = await open(pathOf(part), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const about = await handle.stat()
+    return about.isFile() && about.size <= MAX_BYTES ? await handle.readFile('utf8') : ''
+  } finally {
+    await handle.close()
   }
 }
 

@@ -3,13 +3,18 @@ import { setTimeout as rest } from 'node:timers/promises'
 import { MemlaneError, type Peer, type RegionInfo } from '../../../index.js'
 import { CliError, EXIT } from '../failure.js'
 import { ACKS, ASK_TAG, MAX_RANGES, readSlot, SLOT_BYTES, slotOffset, STATE, SUMS, type Ask, type Slot } from '../sharing/protocol.js'
-import { NotYetError, readCatalogue, type Catalogue, type Item } from './catalogue.js'
+import { harmless } from '../screen.js'
+import { durationText } from '../units.js'
+import { NotYetError, readCatalogue, wrong, type Catalogue, type Item } from './catalogue.js'
 
 const FIRST_REST_MS = 5
 const LONGEST_REST_MS = 250
 /** Of messages that ask; all of them are answered at once. */
 const ANSWER_MS = 10_000
 const ACK_MS = 1000
+/** How long no further sum may come, at least; and how fast the peer computes them, at least. */
+const LEAST_PATIENCE_MS = 60_000
+const LEAST_BYTES_PER_MS = 10_000
 
 /** The peer has other bytes than when the pull began. */
 export class ChangedError extends Error {}
@@ -26,6 +31,7 @@ export class Source {
   readonly label: string
   readonly #signal: AbortSignal
   readonly #timeoutMs: number
+  readonly #leastPatienceMs: number
   #catalogue: Catalogue
   /** Whether checksums are wanted, and not only what tells that a file has changed. */
   readonly #isVerifying: boolean
@@ -39,25 +45,28 @@ export class Source {
   readonly #wanted = new Set<number>()
   #nextAsk: Promise<void> | undefined
   #lastAsk: Promise<void> = Promise.resolve()
+  #lastSum = 0
 
-  private constructor(peer: Peer, catalogue: Catalogue, isVerifying: boolean, timeoutMs: number, signal: AbortSignal) {
+  private constructor(peer: Peer, catalogue: Catalogue, isVerifying: boolean, timeoutMs: number, signal: AbortSignal, leastPatienceMs: number) {
     this.peer = peer
     this.label = `${peer.host.includes(':') ? `[${peer.host}]` : peer.host}:${peer.port}`
     this.#catalogue = catalogue
     this.#isVerifying = isVerifying
     this.#timeoutMs = timeoutMs
+    this.#leastPatienceMs = leastPatienceMs
     this.#signal = signal
     this.#seen = peer.regions
   }
 
   /** What the peer has; one that has not all of it yet is given as long as a deadline. */
-  static async open(peer: Peer, isVerifying: boolean, timeoutMs: number, signal: AbortSignal): Promise<Source> {
+  static async open(peer: Peer, isVerifying: boolean, timeoutMs: number, signal: AbortSignal, leastPatienceMs = LEAST_PATIENCE_MS): Promise<Source> {
     const deadline = performance.now() + timeoutMs
     for (;;) {
       try {
-        return new Source(peer, await readCatalogue(peer, signal), isVerifying, timeoutMs, signal)
+        return new Source(peer, await readCatalogue(peer, signal), isVerifying, timeoutMs, signal, leastPatienceMs)
       } catch (error) {
-        if (!(error instanceof NotYetError) || performance.now() > deadline) throw error
+        if (!(error instanceof NotYetError)) throw error
+        if (performance.now() > deadline) throw new CliError(`${peer.host}:${peer.port} was not ready within ${durationText(timeoutMs)}: ${error.message}`, { code: 'ERR_TIMEOUT', status: EXIT.unreachable, cause: error })
       }
       await rest(LONGEST_REST_MS, undefined, { signal })
       await peer.refresh({ timeoutMs, signal })
@@ -107,7 +116,7 @@ export class Source {
     const items = this.#items.map((item) => {
       const one = now.get(item.name)
       // One that does not serve yet, or no more: whoever waits for it gives up in time.
-      if (one === undefined) throw new NotYetError(`${this.label} has no region ${JSON.stringify(item.name)} any more`)
+      if (one === undefined) throw new NotYetError(`${this.label} has no region ${harmless(JSON.stringify(item.name))} any more`)
       return one
     })
     const identities = await this.#identify(items)
@@ -121,22 +130,40 @@ export class Source {
     this.#seen = this.peer.regions
   }
 
-  /** The SHA-256 of items, as the peer has it; waits until it has. Throws a {@link ChangedError} where they are others now. */
-  async sumsOf(items: readonly Item[]): Promise<Map<string, string>> {
+  /**
+   * The SHA-256 of items, as the peer has it; waits until it has, as long as sums come. Throws a {@link ChangedError} where they are
+   * others now. `isFresh` has the peer forget those that it has.
+   */
+  async sumsOf(items: readonly Item[], isFresh = false): Promise<Map<string, string>> {
     const sums = new Map<string, string>()
     const isOpen = ({ name, slot }: Item): boolean => slot !== undefined && !sums.has(name)
-    await this.#ask(items)
+    if (isFresh) await this.#askFor(rangesOf(items.flatMap(({ slot }) => slot ?? [])), true)
+    else await this.#ask(items)
+    const begin = performance.now()
     for (let pause = FIRST_REST_MS; items.some(isOpen); pause = Math.min(pause * 2, LONGEST_REST_MS)) {
       const open = items.filter(isOpen)
       const slots = await this.#slots(open)
       for (const { name, slot } of open) {
         const { state, identity, sha256 } = slots.get(slot as number) as Slot
-        if (identity !== this.#identities.get(name) || state === STATE.failed) throw new ChangedError(`${this.label} has other bytes in ${JSON.stringify(name)} than when this began`)
-        if (state === STATE.done) sums.set(name, sha256)
+        if (identity !== this.#identities.get(name) || state === STATE.failed) throw new ChangedError(`${this.label} has other bytes in ${harmless(JSON.stringify(name))} than when this began`)
+        if (state > STATE.failed) throw wrong(`has a sum in state ${state}, which nobody knows`)
+        if (state !== STATE.done) continue
+        sums.set(name, sha256)
+        this.#lastSum = performance.now()
       }
-      if (items.some(isOpen)) await rest(pause, undefined, { signal: this.#signal })
+      if (!items.some(isOpen)) break
+      if (performance.now() - Math.max(begin, this.#lastSum) > this.#patienceMs) {
+        throw new CliError(`${this.label} has computed no further SHA-256 in ${durationText(this.#patienceMs)}: what came is kept; --verify never does without`, { code: 'ERR_TIMEOUT', status: EXIT.unreachable })
+      }
+      await rest(pause, undefined, { signal: this.#signal })
     }
     return sums
+  }
+
+  /** How long no further sum may come: the peer may be at the others of this pull, one by one. */
+  get #patienceMs(): number {
+    const bytes = this.#items.reduce((sum, item) => sum + item.bytes, 0)
+    return Math.max(this.#timeoutMs, this.#leastPatienceMs) + bytes / LEAST_BYTES_PER_MS
   }
 
   async #identify(items: readonly Item[]): Promise<Map<string, string>> {
@@ -166,12 +193,12 @@ export class Source {
     return this.#nextAsk
   }
 
-  async #askFor(ranges: readonly (readonly [number, number])[]): Promise<void> {
+  async #askFor(ranges: readonly (readonly [number, number])[], isFresh = false): Promise<void> {
     for (let from = 0; from < ranges.length; from += MAX_RANGES) {
       const slots = ranges.slice(from, from + MAX_RANGES)
       const deadline = performance.now() + ANSWER_MS
       // Somebody else may take the same cell in the same moment; two do not so twice.
-      while (!(await this.#isAnswered({ slots, sha256: this.#isVerifying, ack: [randomInt(ACKS), randomInt(1, 2 ** 32 - 1)] }))) {
+      while (!(await this.#isAnswered({ slots, sha256: this.#isVerifying, ...(isFresh && { fresh: true }), ack: [randomInt(ACKS), randomInt(1, 2 ** 32 - 1)] }))) {
         if (performance.now() > deadline) throw new CliError(`${this.label} does not answer for its files: is its process busy, or stopped?`, { code: 'ERR_TIMEOUT', status: EXIT.unreachable })
       }
     }

@@ -61,6 +61,8 @@ export class Transfer {
     try {
       const rounds = await Promise.allSettled(Array.from({ length: PIECES }, (_, slot) => this.#round(slot)))
       await Promise.all(this.#finishing)
+      // Who is told to end fails nothing: what was not checked any more is not whole.
+      this.#options.signal.throwIfAborted()
       const failed = rounds.find(({ status }) => status === 'rejected')
       if (this.#failure.signal.aborted) throw this.#failure.signal.reason
       if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
@@ -201,6 +203,9 @@ export class Transfer {
     await part.sums()
     if (hasher !== undefined && progress.done === progress.total) progress.status = 'waiting for the SHA-256 of the peer'
     const wanted = source.isVerifying ? await this.#patiently(() => source.sumsOf(items)) : undefined
+    const differing = await part.differing(wanted)
+    // The peer's sum may be of bytes that were there before: it says once more.
+    if (differing.length > 0) for (const [name, sum] of await this.#patiently(() => source.sumsOf(differing, true))) wanted?.set(name, sum)
     finished(await part.finish(wanted))
     this.#parts.delete(part)
   }

@@ -39,6 +39,8 @@ export interface Ask {
   slots: readonly (readonly [from: number, to: number])[]
   /** Whether their checksums are wanted too, or their identities alone. */
   sha256: boolean
+  /** Whether what is known of them counts for nothing: a file that is written through a mapping may change and keep its time. */
+  fresh?: boolean
   /** A cell of the acknowledgements, and what is stored there when the slots are as they are now. */
   ack: readonly [cell: number, value: number]
   /** Whether checksums that are there are to be made anew: what is stored through a mapping leaves a file its time. */
