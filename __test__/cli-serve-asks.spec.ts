@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readlinkSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { chmodSync, copyFileSync, readdirSync, readlinkSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { TcpEndpoint, type Peer } from 'memlane'
@@ -121,4 +123,17 @@ test('a peer with very many long names can be looked at', async (t) => {
     const { status, stderr } = await run(command, `127.0.0.1:${port}`, ...(command === 'ping' ? ['--count', '1'] : []))
     t.is(status, 0, stderr)
   }
+})
+
+onLinux(test, 'a program that runs may be written by nobody there')('a file that --read-write may not write is named', async (t) => {
+  const folder = files(t, {})
+  const path = join(folder, 'program')
+  copyFileSync('/bin/sleep', path)
+  chmodSync(path, 0o755)
+  const program = spawn(path, ['60'])
+  t.teardown(() => program.kill())
+  await once(program, 'spawn')
+  const { status, stderr } = await run('serve', '--read-write', path)
+  t.is(status, 1)
+  t.true(stderr.includes(path) && !stderr.includes('/proc/'), stderr)
 })

@@ -41,7 +41,9 @@ async function mapOpen(endpoint: TcpEndpoint, name: string, { path, handle }: Op
   const opened = `/proc/self/fd/${handle.fd}`
   if (existsSync(opened)) {
     return endpoint.mapFile(name, opened, options).catch((error: unknown) => {
-      throw (error as NodeJS.ErrnoException).path === opened ? Object.assign(error as Error, { path }) : error
+      const cause = (error as Error).cause as NodeJS.ErrnoException | undefined
+      if (cause?.path !== opened || cause.code === 'EMFILE' || cause.code === 'ENFILE') throw error
+      throw Object.assign(cause, { path, message: cause.message.replace(opened, path) })
     })
   }
   const region = await endpoint.mapFile(name, path, options)
