@@ -43,8 +43,6 @@ export interface Ask {
   fresh?: boolean
   /** A cell of the acknowledgements, and what is stored there when the slots are as they are now. */
   ack: readonly [cell: number, value: number]
-  /** Whether checksums that are there are to be made anew: what is stored through a mapping leaves a file its time. */
-  fresh?: boolean
 }
 
 /** Cells for acknowledgements: a puller takes one at random. */
