@@ -84,7 +84,7 @@ const UNREACHED = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ECONNRESET
 
 function checkPackages() {
   const what = 'npm audit signatures'
-  const { status, said, error } = ask('npm', ['audit', 'signatures', '--fetch-retries=0', '--fetch-timeout=5000'])
+  const { status, said, error } = ask('npm', ['audit', 'signatures', '--loglevel=error', '--fetch-retries=0', '--fetch-timeout=5000'])
   if (status === 0) {
     say(`ok: ${what}: ${lastLine(said)}`)
     return
