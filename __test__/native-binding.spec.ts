@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { root } from './support/error-table'
+import { onLinux, where } from './support/linux'
 
 interface Shown {
   name: string
@@ -104,7 +105,7 @@ test('with the package of another machine the error says that node_modules is fr
   t.true(message.endsWith(COMMAND), message)
 })
 
-const linux = os === 'linux' ? test : test.skip
+const linux = onLinux(test, 'only Linux has two C libraries')
 
 linux('with the package of the other C library the error says which of them is which', (t) => {
   const [theirs, ours, other] = abi === 'gnu' ? ['musl (Alpine)', 'glibc', 'musl'] : ['glibc', 'musl (Alpine)', 'gnu']
@@ -126,7 +127,7 @@ test('a binary that is damaged is told with what the system says of it', (t) => 
   t.true(message.endsWith('Install it anew: npm ci.'), message)
 })
 
-const onGlibc = abi === 'gnu' ? test : test.skip
+const onGlibc = where(abi === 'gnu', test, 'glibc alone has versions of symbols')
 
 onGlibc('a binary for a newer glibc is told with both versions', (t) => {
   const text = BINARY.toString('latin1')
