@@ -72,6 +72,14 @@ export function outcome(stream, regions, limits, { legacy = false } = {}) {
       continue
     }
     if (op === SEND) {
+      if (size > limits.maxUnexpectedBytes) {
+        // Too large to be kept: it stays in the socket, and so does the end of the stream behind it, until nobody has come for it.
+        result.sends.push(sequence)
+        if (legacy || size > limits.drainBytes) return { ...result, closes: true }
+        at += body.length
+        if (body.length < size) return result
+        continue
+      }
       if (body.length < size) return result
       result.sends.push(sequence)
       at += body.length

@@ -2,18 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DEADLINE_MS } from '../connection.mjs'
 import { outcome } from '../model.mjs'
-import { BAD_REQUEST, FRAME_BYTES, HEADER_BYTES, NO_RECEIVE, PREFACE_BYTES, preface, read, STATUS_NAMES, write } from '../wire.mjs'
+import { BAD_REQUEST, FRAME_BYTES, HEADER_BYTES, header, NO_RECEIVE, PREFACE_BYTES, preface, read, SEND, STATUS_NAMES, write } from '../wire.mjs'
 
-/**
- * Short: a flipped bit makes messages that nobody waits for. Long enough for a busy machine to close what it has written: one that is
- * not whole by then is refused, and not ended by the close.
- */
+/** A flipped bit makes messages that nobody waits for. One that is not whole by then is refused in place of ended by the close. */
 const UNEXPECTED_MS = 250
 
 export const rows = ['B21']
 export const setting = { options: { unexpectedTimeoutMs: UNEXPECTED_MS } }
 
 export function* cases(target) {
+  yield* large(target)
   for (const kind of ['page', 'big odd', 'file odd']) {
     const { address } = target.region(kind)
     const body = Buffer.from('written by the session')
@@ -35,6 +33,20 @@ export function* cases(target) {
     if (kind !== 'page') continue
     const bits = Array.from({ length: PREFACE_BYTES * 8 }, (_, bit) => bit)
     yield { row: 'B21', name: 'native: every bit of the preface flipped', sent: `${bits.length} sessions`, sub: bits.map((bit) => cut(target, 'native', flipped(native, bit), 'half close', `bit ${bit}`)) }
+  }
+}
+
+/** What a flipped bit makes of some addresses and not of others: a message too large to be kept, of which next to nothing comes. */
+function* large(target) {
+  const { maxUnexpectedBytes, drainBytes } = target.limits
+  const { address } = target.region('page')
+  for (const [what, size] of [['too large to keep', maxUnexpectedBytes + 1], ['too large to drain', drainBytes + 1]]) {
+    const stream = Buffer.concat([read(address, 24), header(SEND, size, 7), Buffer.from('on')])
+    for (const wire of ['native', 'legacy']) {
+      const opening = wire === 'native' ? preface({ instance: Buffer.alloc(16), nonce: Buffer.alloc(32, 0x5c) }) : Buffer.alloc(0)
+      const attack = cut(target, wire, Buffer.concat([opening, stream]), 'half close')
+      yield { ...attack, row: 'B21', name: `${wire}: READ, SEND ${what}, cut off`, sent: 'header, 2 bytes, half close' }
+    }
   }
 }
 
