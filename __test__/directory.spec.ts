@@ -264,7 +264,7 @@ test('an announcement that a dead process left behind is waited out: nobody at i
     t.is(await which(await initiator.connect({ name: 'x' })), 9)
     t.is(directory.asked, 3)
     const forever = await endpoint(t, { directory: scripted(() => Promise.resolve(stale)) })
-    const error = await t.throwsAsync(forever.connect({ name: 'x' }, { timeoutMs: 200 }).wait(), { instanceOf: MemlaneError, message: /"x".*did not answer/ })
+    const error = await t.throwsAsync(forever.connect({ name: 'x' }, { timeoutMs: 1000 }).wait(), { instanceOf: MemlaneError, message: /"x".*did not answer/ })
     t.like(error, { code: 'ERR_TIMEOUT', peer: `127.0.0.1:${stale.port}` })
     t.like(error?.cause, { code: 'ERR_CONNECT' })
   }

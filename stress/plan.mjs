@@ -4,7 +4,7 @@
  */
 import { FACTS_BYTES, LARGE_BYTES, NOTE_BYTES, SLOT_BYTES } from './layout.mjs'
 import { GRAIN } from './pattern.mjs'
-import { mix, Random } from './random.mjs'
+import { mix, Random } from '../bench/support/random.mjs'
 
 const WEIGHTS = {
   read: 22,

@@ -7,7 +7,7 @@ import { Graveyard } from './graveyard.mjs'
 import { health, leaks, settled } from './health.mjs'
 import { ACTORS } from './layout.mjs'
 import { Ledger } from './ledger.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../bench/support/random.mjs'
 import { Target } from './target.mjs'
 import { Traveller } from './traveller.mjs'
 

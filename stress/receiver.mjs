@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ackOf, describeMark, mark, noteOf, ACTORS } from './layout.mjs'
 import { explain, grains, pattern, same } from './pattern.mjs'
 import { messageBytes } from './plan.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../bench/support/random.mjs'
 import { TAGS } from './operations/messages.mjs'
 import { guardedView, guardsOf, poisoned } from './scratch.mjs'
 

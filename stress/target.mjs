@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { TcpEndpoint } from 'memlane'
 import { CANARY_BYTES, describeMark, FACTS_BYTES, GAP_BYTES, mark, placesIn, regionsOf } from './layout.mjs'
 import { explain, grains, GRAIN, pattern, same } from './pattern.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../bench/support/random.mjs'
 import { Receiver } from './receiver.mjs'
 
 const LISTEN_ATTEMPTS = 50

@@ -5,7 +5,7 @@ import { TcpEndpoint } from 'memlane'
 import { FileDirectory } from './file-directory.mjs'
 import { ACTORS, mark } from './layout.mjs'
 import { explain, pattern, same } from './pattern.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../bench/support/random.mjs'
 import { Slot } from './slot.mjs'
 
 /** It comes behind the actors and the worker. */

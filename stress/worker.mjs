@@ -8,7 +8,7 @@ import { TcpEndpoint } from 'memlane'
 import { FACTS_BYTES, mark, WORKER } from './layout.mjs'
 import { explain, pattern, same } from './pattern.mjs'
 import { messageBytes } from './plan.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../bench/support/random.mjs'
 import { TAGS } from './operations/messages.mjs'
 
 const { seed, process: self, ports, incarnation, options, pauseMs } = workerData

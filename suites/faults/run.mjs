@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { commandLine } from '../../bench/support/command-line.mjs'
-import { Random } from '../../stress/random.mjs'
+import { Random } from '../../bench/support/random.mjs'
 import * as dialling from './dialling.mjs'
 import { fence } from './fence.mjs'
 import { Pair, record, rows, run } from './matrix.mjs'

@@ -2,7 +2,7 @@
 import { DEADLINE_MS, legacy, native } from './connection.mjs'
 import { Generator } from './generator.mjs'
 import { contentOf } from './layout.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../../bench/support/random.mjs'
 import { Target } from './rig.mjs'
 import { STATUS_NAMES } from './wire.mjs'
 
@@ -18,7 +18,7 @@ const GROWTH_BYTES = (48 << 20) * (DEADLINE_MS / 1000)
 
 export async function volley({ seed, exec, requests, progress }) {
   const target = await Target.start({ seed, exec, pauseMs: 1 })
-  const random = new Random(`${seed}/generator`)
+  const random = new Random(seed)
   const generator = new Generator(random, target)
   const seen = { requests: 0, hostile: 0, sessions: 0, resets: 0, looks: 0, watchedBytes: target.watchedBytes }
   const expected = {}

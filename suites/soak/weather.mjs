@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Random } from '../../stress/random.mjs'
+import { Random } from '../../bench/support/random.mjs'
 
 /** The process of `mortal.mjs` through all its lives. */
 export class Mortal {

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import process from 'node:process'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Random } from './random.mjs'
+import { Random } from '../../../bench/support/random.mjs'
 
 const native = createRequire(import.meta.url)('../../../native.js')
 

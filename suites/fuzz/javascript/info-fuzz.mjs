@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { corpus, fewest, fuzz } from './info.mjs'
-import { Random } from './random.mjs'
+import { Random } from '../../../bench/support/random.mjs'
 
 const { values } = parseArgs({
   options: { seed: { type: 'string', default: '0' }, seconds: { type: 'string', default: '0' }, work: { type: 'string' }, keep: { type: 'boolean', default: false } },

@@ -27,6 +27,11 @@ export class Random {
     return least + this.below(most - least + 1)
   }
 
+  /** An integer from 0 to `bound - 1`; small ones are as likely as large ones, by their number of bits. */
+  skewed(bound) {
+    return this.below(Math.min(bound, 2 ** this.below(Math.ceil(Math.log2(bound)) + 1)))
+  }
+
   /** True once in `turns`. */
   once(turns) {
     return this.below(turns) === 0
