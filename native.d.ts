@@ -90,7 +90,7 @@ export declare function closeRegion(attachment: number, operation: number, regio
 export declare function connect(attachment: number, operation: number, endpoint: number, host: string, port: number, legacy: boolean, timeoutMs: number): number
 
 /** Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own. */
-export declare function context(attachment: number, limits?: Record<string, number>, security?: Security): number
+export declare function context(attachment: number, limits?: Record<string, number>, security?: Security): Made
 
 /** The figures of an open context. */
 export declare function contextFigures(attachment: number, context: number): object | null
@@ -212,6 +212,12 @@ export declare function localAddress(attachment: number, endpoint: number, addre
 
 /** What is announced under the name. */
 export declare function lookup(name: string): string | null
+
+/** A context, or why there is none. */
+export interface Made {
+  handle: number
+  failure?: Failure
+}
 
 /**
  * Makes a region of a range of an open file; a length below zero is all from the offset to the end. The descriptor may be

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
@@ -136,4 +137,22 @@ test('closing one peer leaves the operations of another alone, on the same conne
   silent.say(bytes)
   t.deepEqual([...(await kept)], [8, 9, 10, 11, 12, 13, 14, 15])
   t.is(silent.connections, 1)
+})
+
+withProc('a process without descriptors hears ERR_LIMIT and the words of the system, and listens when it has some', (t) => {
+  const program = `
+    const { MemlaneError, TcpContext, TcpEndpoint } = require('memlane')
+    const { closeSync, openSync } = require('node:fs')
+    // What is loaded late is loaded before there is nothing left to load it with.
+    console.log(new MemlaneError('', {}).name)
+    const taken = []
+    try { for (;;) taken.push(openSync('/dev/null')) } catch {}
+    for (const make of [() => new TcpContext(), () => TcpEndpoint.listen()]) {
+      try { make() } catch ({ name, code, origin, retryable, message }) { console.log(name, code, origin, retryable, message) }
+    }
+    for (const fd of taken) closeSync(fd)
+    TcpEndpoint.listen().then((endpoint) => { console.log(endpoint.port > 0); return endpoint.close() })`
+  const { stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -n 64 && exec "$@"', 'sh', process.execPath, '-e', program], { encoding: 'utf8', timeout: 30_000 })
+  const refused = 'MemlaneError ERR_LIMIT local true a limit was reached: no I/O thread: Too many open files (os error 24)'
+  t.is(stdout, `MemlaneError\n${refused}\n${refused}\ntrue\n`, stderr)
 })

@@ -11,6 +11,7 @@
  * glibc 2.17. `npm run test:package -- --binaries build/portable --glibc 2.17` shows that it is so.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -51,6 +52,12 @@ async function toolchain(target) {
   return folder
 }
 
+/** Panics name source files: without the folders of whoever built it, two machines build the same. */
+function withoutFolders() {
+  const crates = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
+  return [[crates, 'cargo'], [root, 'memlane']].map(([folder, name]) => `--remap-path-prefix=${resolve(folder)}=${name}`)
+}
+
 async function build({ target, to }) {
   if (!(target in TOOLCHAINS)) throw new SetupError(`no toolchain for ${target}: there is one for ${Object.keys(TOOLCHAINS).join(' and ')}`)
   if (`${process.platform}-${process.arch}` !== 'linux-x64') throw new SetupError('the compilers for glibc 2.17 run on Linux x64')
@@ -61,6 +68,7 @@ async function build({ target, to }) {
   const underscored = target.replaceAll('-', '_')
   Object.assign(process.env, {
     [`CARGO_TARGET_${underscored.toUpperCase()}_LINKER`]: tool('gcc'),
+    CARGO_ENCODED_RUSTFLAGS: withoutFolders().join('\x1f'),
     // By the target's name: the same architecture counts as the host, whose compiler would be taken for C.
     [`CC_${underscored}`]: tool('gcc'),
     [`AR_${underscored}`]: tool('ar'),

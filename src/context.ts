@@ -1,6 +1,7 @@
 import { checkKeys } from './arguments.js'
 import { attached } from './completions.js'
 import { isTraced, tellEnd, tellStart } from './diagnostics.js'
+import { fromFailure } from './errors.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js'
 import { metricsOf } from './metrics.js'
@@ -51,7 +52,8 @@ export class TcpContext {
    *
    * @param options all that is left out has its default; unit, default and range of each are with {@link Limits} and
    *   {@link Security}
-   * @throws `TypeError` or `RangeError` for an unknown option or a value out of its range
+   * @throws `TypeError` or `RangeError` for an unknown option or a value out of its range; `ERR_LIMIT` when the system gives
+   *   this process no thread or no descriptors for it
    */
   constructor(options: Limits & Security = {}) {
     checkKeys(options, [...limitNames(), ...SECURITY_OPTIONS])
@@ -138,9 +140,11 @@ function namesOf(security: CheckedSecurity | undefined): readonly string[] {
   return security === undefined ? [] : security.tokens.map(({ name }) => name).filter((name) => name !== '')
 }
 
-function contextOf(limits: Record<string, number>, security?: CheckedSecurity): number {
+function contextOf(limits?: Record<string, number>, security?: CheckedSecurity): number {
   try {
-    return native.context(attached(), limits, security)
+    const made = native.context(attached(), limits, security)
+    if (made.failure !== undefined) throw fromFailure(made.failure)
+    return made.handle
   } catch (error) {
     // All else was checked before.
     if (security?.tls !== undefined && (error as { code?: unknown }).code === 'InvalidArg') throw wrongTls((error as Error).message)
@@ -150,7 +154,7 @@ function contextOf(limits: Record<string, number>, security?: CheckedSecurity): 
 
 function endpointOf(limits: Record<string, number>, security?: CheckedSecurity): number {
   const at = attached()
-  if (security === undefined && Object.keys(limits).length === 0) return native.endpoint(at, (shared ??= native.context(at)))
+  if (security === undefined && Object.keys(limits).length === 0) return native.endpoint(at, (shared ??= contextOf()))
   const own = contextOf(limits, security)
   try {
     return native.endpoint(at, own)

@@ -100,7 +100,8 @@ export class TcpEndpoint extends EndpointEmitter {
    * An endpoint that listens.
    *
    * @throws `TypeError` or `RangeError` at the call for wrong options, limits beside a `context` among them; `ERR_CLOSED`
-   *   when the context is closed. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
+   *   when the context is closed; `ERR_LIMIT` when the system gives this process no thread or no descriptors for one of its
+   *   own. The promise rejects with `ERR_LISTEN` when the address is taken or not this machine's,
    *   with `ERR_INSECURE_BIND` when others reach it and there is neither a token nor TLS,
    *   with `ERR_DIRECTORY` or `ERR_TIMEOUT` when it cannot be announced under its `name`, with `ERR_CLOSED` when the context
    *   was closed meanwhile.

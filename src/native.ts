@@ -47,6 +47,12 @@ export interface Allocated {
   failure?: Failure
 }
 
+/** A context's handle, or why there is none. */
+export interface Made {
+  handle: number
+  failure?: Failure
+}
+
 /** An event of an endpoint: a peer that came, one that went (with `reason`), or a failure. */
 export interface EventRecord {
   address?: string
@@ -94,7 +100,7 @@ export interface Native {
   errorTable(): ErrorRow[]
   limitTable(): LimitRow[]
 
-  context(at: number, limits?: Record<string, number>, security?: CheckedSecurity): number
+  context(at: number, limits?: Record<string, number>, security?: CheckedSecurity): Made
   /** What is wrong with the credentials, if anything is. */
   contextTls(at: number, context: number, tls: CheckedTls): string | null
   closeContext(at: number, context: number): void

@@ -159,6 +159,13 @@ impl Error {
         made
     }
 
+    /// The system gives this process no more of what it needs, and says why.
+    pub(crate) fn exhausted(what: &str, error: &io::Error) -> Self {
+        let mut made = Self::io(ErrorKind::Limit, error).detail(format!("{what}: {error}"));
+        made.0.is_own_limit = true;
+        made
+    }
+
     /// What the system says of a file.
     pub fn file(error: &io::Error) -> Self {
         Self::io(ErrorKind::File, error)

@@ -3,7 +3,7 @@
 use crate::{
     auth::Security,
     config::Limits,
-    error::{Error, ErrorKind},
+    error::Error,
     network::Network,
     random::random,
     stats::{EndpointStats, Ledger},
@@ -65,7 +65,7 @@ static THREADS: Mutex<Vec<Handle>> = Mutex::new(Vec::new());
 pub(crate) fn threads(count: usize) -> Result<Vec<Handle>, Error> {
     let mut threads = THREADS.lock();
     while threads.len() < count {
-        let thread = start_thread(threads.len()).map_err(|error| Error::io(ErrorKind::Internal, &error))?;
+        let thread = start_thread(threads.len()).map_err(|error| Error::exhausted("no I/O thread", &error))?;
         threads.push(thread);
     }
     Ok(threads[..count].to_vec())

@@ -1,6 +1,10 @@
 //! Contexts and the table of limits.
 
-use crate::{attachment::with, numbers::number};
+use crate::{
+    attachment::with,
+    error::{Failure, failure_of},
+    numbers::number,
+};
 use memlane_engine::{
     auth,
     config::Limits,
@@ -32,12 +36,19 @@ fn default_context() -> std::result::Result<Context, EngineError> {
     default.clone().ok_or_else(|| EngineError::new(ErrorKind::Internal))
 }
 
+/// A context, or why there is none.
+#[napi(object)]
+pub struct Made {
+    pub handle: f64,
+    pub failure: Option<Failure>,
+}
+
 /// Makes a context. `limits` holds numbers by the names of the limits; without them it is the process's own.
 #[napi(
     catch_unwind,
     ts_args_type = "attachment: number, limits?: Record<string, number>, security?: Security"
 )]
-pub fn context(attachment: u32, limits: Option<Object>, security: Option<Security>) -> Result<f64> {
+pub fn context(attachment: u32, limits: Option<Object>, security: Option<Security>) -> Result<Made> {
     let made = match limits {
         None => default_context(),
         Some(limits) => {
@@ -53,9 +64,18 @@ pub fn context(attachment: u32, limits: Option<Object>, security: Option<Securit
             Context::secured(chosen, secured(security)?)
         }
     };
-    let made = made.map_err(|error| fault(&error))?;
-    with(attachment, |attachment| attachment.contexts.insert(made))
-        .ok_or_else(|| Error::new(Status::InvalidArg, "no such attachment"))
+    let made = match made {
+        Ok(made) => made,
+        Err(error) => {
+            return Ok(Made {
+                handle: -1.0,
+                failure: Some(failure_of(&error)),
+            });
+        }
+    };
+    let handle = with(attachment, |attachment| attachment.contexts.insert(made))
+        .ok_or_else(|| Error::new(Status::InvalidArg, "no such attachment"))?;
+    Ok(Made { handle, failure: None })
 }
 
 /// A secret and its name; the empty one for a secret that has none.

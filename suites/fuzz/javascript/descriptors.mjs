@@ -117,7 +117,7 @@ const inside = (bytes, offset, length) => bytes !== undefined && isWhole(offset)
 async function main() {
   const random = new Random(seed)
   const rig = new Rig()
-  const context = native.context(rig.at, {}, undefined)
+  const context = native.context(rig.at, {}, undefined).handle
   const [target, initiator] = [native.endpoint(rig.at, context), native.endpoint(rig.at, context)]
   await rig.done((op) => native.listen(rig.at, op, target, '127.0.0.1', 0))
   const { port } = native.address(rig.at, target)
