@@ -7,6 +7,21 @@ test('idle endpoints, regions and peers do not keep the process', async (t) => {
   t.deepEqual(await Child.start(t, 'lifecycle', ['idle']).ended, { code: 0, signal: null, output: 'idle false\n' })
 })
 
+test('an idle endpoint that is ref’d keeps the process until it is closed', async (t) => {
+  const child = Child.start(t, 'lifecycle', ['held'])
+  const { url } = await child.next<{ url: string }>()
+  const reader = await endpoint(t)
+  const peer = await reader.connect(url)
+  t.is((await peer.read('x')).byteLength, 8)
+  t.true(child.running)
+  await reader.close()
+  t.deepEqual(await child.ended, { code: 0, signal: null, output: 'closed\nended true\n' })
+})
+
+test('an endpoint that is unref’d or closed keeps no process', async (t) => {
+  t.deepEqual(await Child.start(t, 'lifecycle', ['released']).ended, { code: 0, signal: null, output: 'idle false\n' })
+})
+
 test('a pending operation keeps the process until it has ended, and no longer', async (t) => {
   const child = Child.start(t, 'lifecycle', ['pending'])
   const { url } = await child.next<{ url: string }>()

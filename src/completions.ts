@@ -61,7 +61,7 @@ function startLog(): void {
 
 /** A slot for an operation that is about to be issued; its number is the operation's. Holds the process open. */
 export function admit(completion: Completion): number {
-  if (pending++ === 0) keepAlive.ref()
+  hold()
   return slot(completion)
 }
 
@@ -89,6 +89,16 @@ function slot(completion: Completion): number {
 export function retract(op: number): void {
   slots[op] = undefined
   free.push(op)
+  release()
+}
+
+/** Holds the process open as a pending operation does, until {@link release}. */
+export function hold(): void {
+  if (pending++ === 0) keepAlive.ref()
+}
+
+/** Takes back one {@link hold}. */
+export function release(): void {
   if (--pending === 0) keepAlive.unref()
 }
 

@@ -68,7 +68,7 @@ const WIRES: readonly Wire[] = ['native', 'legacy']
  * A listening socket with its regions, posted receives and peers.
  *
  * Peers read and write its regions without its JavaScript: also while this thread is busy. An idle endpoint does not keep
- * the process alive; a pending operation, a posted receive among them, does.
+ * the process alive, but for {@link ref}; a pending operation, a posted receive among them, does.
  *
  * It is an `EventEmitter` with the events of {@link EndpointEvents}: `peer`, `disconnect` and `error`. Listeners do not keep
  * the process alive. Without a listener for it an `error` is nobody's, and throws nothing.
@@ -355,6 +355,27 @@ export class TcpEndpoint extends EndpointEmitter {
    */
   metrics(): string {
     return metricsOf(this.stats())
+  }
+
+  /**
+   * From now on it keeps the process alive until it is closed, also while it is idle: for a process that only serves. As of a
+   * `net.Server`; of a closed endpoint it does nothing.
+   *
+   * @returns the endpoint
+   */
+  ref(): this {
+    this.#lifetime.hold(true)
+    return this
+  }
+
+  /**
+   * Takes {@link ref} back: an idle endpoint keeps nothing alive again, as at first. Pending operations still do.
+   *
+   * @returns the endpoint
+   */
+  unref(): this {
+    this.#lifetime.hold(false)
+    return this
   }
 
   /**

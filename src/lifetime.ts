@@ -1,3 +1,4 @@
+import { hold, release } from './completions.js'
 import { closedError } from './errors.js'
 
 /** One native handle, and whether it may still be used. What belongs to an endpoint ends with it. */
@@ -7,6 +8,7 @@ export class Lifetime {
   readonly #owner: Lifetime | undefined
   readonly #jobs = new Set<() => Promise<void> | void>()
   #closing: Promise<void> | undefined = undefined
+  #holds = false
 
   constructor(handle: number, what: string, owner?: Lifetime) {
     this.#handle = handle
@@ -32,7 +34,17 @@ export class Lifetime {
   /** Closes once: `close` runs at the first call, and not at all when the owner closed before. */
   end(close: (handle: number) => Promise<void>): Promise<void> {
     this.#closing ??= this.#owner?.ending() ?? (this.#jobs.size === 0 ? close(this.#handle) : this.#endAfterJobs(close))
+    this.hold(false)
     return this.#closing
+  }
+
+  /** Whether it keeps the process while it is open, used or not. */
+  hold(wanted: boolean): void {
+    const holds = wanted && !this.closed
+    if (holds === this.#holds) return
+    this.#holds = holds
+    if (holds) hold()
+    else release()
   }
 
   /** Runs `job` before anything else when it ends, which waits for it; a job does not fail. The result takes that back. */

@@ -38,6 +38,25 @@ const programs: Record<string, () => Promise<void>> = {
     process.on('exit', () => console.log('idle', target.closed))
   },
 
+  /** Nothing to do but to be there, for as long as somebody is connected. */
+  async held() {
+    const endpoint = (await TcpEndpoint.listen()).ref().ref()
+    endpoint.alloc('x', 8, { access: 'read' })
+    endpoint.on('disconnect', () => void endpoint.close().then(() => console.log('closed')))
+    process.send?.({ url: url(endpoint) })
+    process.on('exit', () => console.log('ended', endpoint.closed))
+  },
+
+  /** The same, taken back: also by a close before, and twice. */
+  async released() {
+    const [one, other, third] = await Promise.all([TcpEndpoint.listen(), TcpEndpoint.listen(), TcpEndpoint.listen()])
+    one.ref().unref().unref()
+    await other.ref().close()
+    await third.close()
+    third.ref()
+    process.on('exit', () => console.log('idle', one.closed))
+  },
+
   /** A name that is renewed, and nothing to do. */
   async named() {
     await TcpEndpoint.listen({ name: 'x' })

@@ -9,5 +9,5 @@ const endpoint = await TcpEndpoint.listen()
 const model = await endpoint.mapFile('model', process.argv[2])
 console.log(`tcp://127.0.0.1:${endpoint.port} has ${model.length} bytes`)
 
-setInterval(() => {}, 60_000) // an endpoint that waits for others does not keep its process
+endpoint.ref() // it has nothing to do but to be there
 process.on('disconnect', () => process.exit())
