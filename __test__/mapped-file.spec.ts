@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import test from 'ava'
 import type { MemlaneError } from 'memlane'
-import { descriptors, file, folder, mappings, openings } from './support/files'
+import { descriptors, file, folder, mappings } from './support/files'
 import { counting, endpoint, fill, pair, same, thrown } from './support/pair'
 
 test('a file of 64 MiB is served as it lies on the disk, at any offset and length', async (t) => {
@@ -258,21 +258,6 @@ test.serial('a thousand maps, used and closed, leave no descriptor and no mappin
   for (let index = 0; index < 1000; index++) await round(index)
   t.is(descriptors(), before)
   t.is(mappings(path), 0)
-})
-
-test('a thousand regions of a file have one mapping and one descriptor between them', async (t) => {
-  const { target, peer } = await pair(t)
-  const bytes = counting(100_000)
-  const path = file(t, bytes)
-  const regions = await Promise.all(Array.from({ length: 1000 }, (_, at) => target.mapFile(`part/${at}`, path, { offset: at * 100, length: 100 })))
-  t.is(mappings(path), 1)
-  t.is(openings(path), 1)
-  for (const at of [0, 1, 500, 999]) same(t, await peer.read(`part/${at}`), bytes.subarray(at * 100, at * 100 + 100))
-  await Promise.all(regions.slice(1).map((region) => region.close()))
-  same(t, await peer.read('part/0'), bytes.subarray(0, 100), 'the last of them still has its bytes')
-  await regions[0]?.close()
-  t.is(mappings(path), 0)
-  t.is(openings(path), 0)
 })
 
 test('a file of a tebibyte is served at once, and a copy of all of it is ERR_MEMORY', async (t) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
@@ -22,18 +22,6 @@ export function folder(t: ExecutionContext): string {
 /** Open descriptors of this process; the one that lists them is among them each time. */
 export function descriptors(): number {
   return readdirSync('/proc/self/fd').length
-}
-
-/** Descriptors of this process that are of that file. */
-export function openings(path: string): number {
-  return readdirSync('/proc/self/fd').filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === path
-    } catch {
-      // The one that listed them, or one that others closed meanwhile.
-      return false
-    }
-  }).length
 }
 
 /** Mappings of files below that folder. */

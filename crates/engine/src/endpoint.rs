@@ -14,7 +14,7 @@ use crate::{
     op::{Done, Instance, OperationKey, Ticket},
     peer::Peer,
     recv::Posted,
-    region::{Region, Rights, Tensor, file::MappedFile, files::Files, memory::Memory, span::Span},
+    region::{Region, Rights, Tensor, file::MappedFile, memory::Memory, span::Span},
     session::Session,
     shared::Shared,
     stats::{Counted, Stats, endpoint_report},
@@ -209,7 +209,7 @@ impl Endpoint {
         name: &str,
         rights: impl Into<Rights>,
         tensor: Option<Tensor>,
-        map: impl FnOnce(&Files) -> io::Result<MappedFile>,
+        map: impl FnOnce() -> io::Result<MappedFile>,
     ) -> Result<Arc<Region>, Error> {
         self.check_open()?;
         self.target.registry.map_file(name, rights, tensor, map)

@@ -9,7 +9,7 @@ use crate::{
 use memlane_engine::{
     endpoint::Endpoint,
     error::{Error as EngineError, ErrorKind},
-    region::{Access, Region, Rights, Tensor, memory::Memory},
+    region::{Access, Region, Rights, Tensor, file::MappedFile, memory::Memory},
 };
 use napi::{
     Env, Error, Result, Status,
@@ -175,10 +175,10 @@ pub fn map_file(
     allocated(attachment, endpoint, |owner| {
         let access = parsed(&access)?;
         let rights = rights(owner, access, allow)?;
-        owner.map_file(&name, rights, tensor(dtype, shape), |files| {
+        owner.map_file(&name, rights, tensor(dtype, shape), || {
             let start = number(offset).ok_or(std::io::ErrorKind::InvalidInput)?;
             // SAFETY: JavaScript holds the descriptor open during this call.
-            unsafe { files.map(fd, start as u64, number(length), access != Access::READ) }
+            unsafe { MappedFile::map(fd, start as u64, number(length), access != Access::READ) }
         })
     })
 }

@@ -32,7 +32,7 @@ export async function publish(endpoint: TcpEndpoint, offer: Offer, access: Acces
     await publishHeaders(endpoint, offer)
     return { regions: await publishParts(endpoint, offer, access, signal), sums }
   } catch (error) {
-    throw inWords(error, files.length)
+    throw inWords(error, parts.length)
   }
 }
 
@@ -72,11 +72,12 @@ async function publishParts(endpoint: TcpEndpoint, { files, parts }: Offer, acce
   return regions
 }
 
-/** What so many files run into, in words that say what to do. */
-function inWords(error: unknown, files: number): unknown {
-  const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException
-  if (!(error instanceof MemlaneError) || (code !== 'EMFILE' && code !== 'ENFILE')) return error
-  // Its own, the header's and the tensors'.
-  const wanted = 3 * files + 1000
-  return new CliError(`${files} files take three descriptors each, and this process may not have so many: ulimit -n ${wanted}`, { cause: error })
+/** What so many regions run into, in words that say what to do. */
+function inWords(error: unknown, count: number): unknown {
+  if (!(error instanceof MemlaneError)) return error
+  const { code } = (error.cause ?? {}) as NodeJS.ErrnoException
+  const each = `${count} regions of files take as many`
+  if (code === 'EMFILE' || code === 'ENFILE') return new CliError(`${each} descriptors, and this process may not have them: ulimit -n ${count + 1000}, or --whole`, { cause: error })
+  if (code === 'ENOMEM' || error.code === 'ERR_MEMORY') return new CliError(`${each} mappings, and this process may not have them: sysctl vm.max_map_count=${count * 2 + 65_530}, or --whole`, { cause: error })
+  return error
 }

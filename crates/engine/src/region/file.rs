@@ -4,23 +4,26 @@
 //! comes close enough before it to prevent that. So nothing here ever loads from the mapping or stores to it: system calls
 //! over it fail with EFAULT where a page is gone, and the copies that are ours go through `pread` and `pwrite`.
 
-use super::files::Whole;
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use std::{
+    fs::File,
     io,
-    os::fd::{AsRawFd, RawFd},
-    sync::Arc,
+    os::fd::{AsRawFd, BorrowedFd, RawFd},
 };
 
 /// A range of a file, mapped and shared with everybody who has the file open.
 #[derive(Debug)]
 pub struct MappedFile {
-    pub(super) whole: Arc<Whole>,
-    /// Where the range begins in the mapping.
-    pub(super) at: usize,
-    pub(super) len: usize,
-    pub(super) writable: bool,
-    pub(super) sealed: bool,
+    map: MmapRaw,
+    file: File,
+    /// Where the range begins in the file.
+    start: u64,
+    writable: bool,
+    sealed: bool,
+}
+
+fn invalid(why: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why.into())
 }
 
 /// What is said of a range that the file had when it was mapped, and has no more.
@@ -29,6 +32,53 @@ pub(crate) fn truncated() -> io::Error {
 }
 
 impl MappedFile {
+    /// Maps `len` bytes from `start`, or all from there to the end. The descriptor is duplicated: the caller's may be
+    /// closed afterwards.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no regular file and for a range that the file does not have; what the system says.
+    ///
+    /// # Safety
+    /// `fd` must stay open during the call.
+    pub unsafe fn map(fd: RawFd, start: u64, len: Option<usize>, writable: bool) -> io::Result<Self> {
+        // SAFETY: the caller's promise.
+        let file = File::from(unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()?);
+        let about = file.metadata()?;
+        if !about.is_file() {
+            let what = if about.is_dir() {
+                "it is a directory"
+            } else {
+                "it is no regular file"
+            };
+            return Err(invalid(what));
+        }
+        let size = about.len();
+        let left = size.checked_sub(start).filter(|&left| left > 0);
+        let left = left.ok_or_else(|| invalid(format!("it has {size} bytes, none from offset {start} on")))?;
+        let len = len.map_or_else(|| usize::try_from(left), Ok);
+        let len = len.map_err(|_| invalid("it is longer than an address space"))?;
+        if len == 0 || len as u64 > left {
+            return Err(invalid(format!(
+                "it has {size} bytes, not {len} from offset {start} on"
+            )));
+        }
+        let mut options = MmapOptions::new();
+        options.offset(start).len(len);
+        let map = if writable {
+            options.map_raw(&file)
+        } else {
+            options.map_raw_read_only(&file)
+        }?;
+        let sealed = is_sealed(&file);
+        Ok(Self {
+            map,
+            file,
+            start,
+            writable,
+            sealed,
+        })
+    }
+
     /// The same bytes for JavaScript, which knows no read-only memory: what is stored there stays private to the mapping
     /// instead of ending the process.
     ///
@@ -36,23 +86,17 @@ impl MappedFile {
     /// What the system says.
     pub fn private_view(&self) -> io::Result<Self> {
         let mut options = MmapOptions::new();
-        let start = self.start();
         // Without reserve: hardly anything of it is ever stored to, and a file may well be larger than memory.
-        options.offset(start).len(self.len).no_reserve_swap();
-        let file = self.whole.file.try_clone()?;
+        options.offset(self.start).len(self.map.len()).no_reserve_swap();
+        let file = self.file.try_clone()?;
         // SAFETY: the mapping becomes a raw one at once; no Rust reference to its bytes is ever made.
         let map = MmapRaw::from(unsafe { options.map_copy(&file) }?);
         Ok(Self {
-            whole: Arc::new(Whole { map, file, start }),
-            at: 0,
+            map,
+            file,
             writable: true,
             ..*self
         })
-    }
-
-    /// Where the range begins in the file.
-    fn start(&self) -> u64 {
-        self.whole.start + self.at as u64
     }
 
     /// Whether the mapping may be stored to.
@@ -66,12 +110,11 @@ impl MappedFile {
     }
 
     pub(super) fn base(&self) -> *mut u8 {
-        // Inside: a part is made of a range that the mapping has.
-        self.whole.map.as_mut_ptr().wrapping_add(self.at)
+        self.map.as_mut_ptr()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.map.len()
     }
 
     /// Whether the file still has `len` bytes at `offset` of the range.
@@ -82,9 +125,9 @@ impl MappedFile {
         if self.sealed {
             return Ok(());
         }
-        let size = self.whole.file.metadata()?.len();
+        let size = self.file.metadata()?.len();
         // No sum of these wraps: the range was in a file when it was mapped.
-        if self.start() + (offset + len) as u64 > size {
+        if self.start + (offset + len) as u64 > size {
             return Err(truncated());
         }
         Ok(())
@@ -93,7 +136,7 @@ impl MappedFile {
     /// Has the system begin to read a range that is about to be sent; it sleeps for the disk otherwise, page by page.
     pub(super) fn will_need(&self, offset: usize, len: usize) {
         // Advice: a refusal costs time and nothing else.
-        let _ = self.whole.map.advise_range(Advice::WillNeed, self.at + offset, len);
+        let _ = self.map.advise_range(Advice::WillNeed, offset, len);
     }
 
     /// Copies `len` bytes at `offset` of the range to `to`.
@@ -132,8 +175,8 @@ impl MappedFile {
     fn each(&self, offset: usize, len: usize, call: impl Fn(RawFd, usize, libc::off_t) -> isize) -> io::Result<()> {
         let mut done = 0;
         while done < len {
-            let at = libc::off_t::try_from(self.start() + (offset + done) as u64).map_err(|_| truncated())?;
-            match usize::try_from(call(self.whole.file.as_raw_fd(), done, at)) {
+            let at = libc::off_t::try_from(self.start + (offset + done) as u64).map_err(|_| truncated())?;
+            match usize::try_from(call(self.file.as_raw_fd(), done, at)) {
                 Ok(0) => return Err(truncated()),
                 Ok(count) => done += count,
                 Err(_) => {
@@ -148,11 +191,23 @@ impl MappedFile {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn is_sealed(file: &File) -> bool {
+    // SAFETY: no memory is passed; a file that knows no seals is an error.
+    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+    seals >= 0 && seals & libc::F_SEAL_SHRINK != 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_sealed(_: &File) -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{files::Files, memory::Memory, span::Span};
+    use super::super::{memory::Memory, span::Span};
     use super::*;
-    use std::{fs::File, io::Write};
+    use std::io::Write;
 
     /// A file without a name, of so many counting bytes.
     fn file(len: usize) -> File {
@@ -171,7 +226,7 @@ mod tests {
 
     fn map(file: &File, start: u64, len: Option<usize>, writable: bool) -> io::Result<MappedFile> {
         // SAFETY: the file is open.
-        unsafe { Files::default().map(file.as_raw_fd(), start, len, writable) }
+        unsafe { MappedFile::map(file.as_raw_fd(), start, len, writable) }
     }
 
     #[test]
@@ -194,36 +249,6 @@ mod tests {
             let error = map(&file, start, len, false).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{len:?} bytes from {start}");
         }
-    }
-
-    #[test]
-    fn the_ranges_of_a_file_share_its_mapping_as_long_as_one_of_them_is_there() {
-        let files = Files::default();
-        let file = file(10_000);
-        // SAFETY: the file is open.
-        let map = |start, len, writable| unsafe { files.map(file.as_raw_fd(), start, len, writable) }.unwrap();
-        let (first, second) = (map(0, Some(100), false), map(4097, Some(100), false));
-        assert!(Arc::ptr_eq(&first.whole, &second.whole));
-        assert_eq!(second.base() as usize - first.base() as usize, 4097);
-        let mut byte = [0];
-        Memory::file(second).copy_out(99, &mut byte).unwrap();
-        assert_eq!(byte[0], (4196 % 251) as u8);
-        assert!(
-            !Arc::ptr_eq(&first.whole, &map(0, None, true).whole),
-            "stored to or not"
-        );
-        file.set_len(20_000).unwrap();
-        let longer = map(15_000, None, false);
-        assert_eq!(longer.len(), 5_000);
-        assert!(
-            !Arc::ptr_eq(&first.whole, &longer.whole),
-            "the old one does not have it"
-        );
-        assert!(Arc::ptr_eq(&map(0, Some(1), false).whole, &longer.whole));
-        let gone = Arc::downgrade(&longer.whole);
-        drop((first, longer));
-        assert!(gone.upgrade().is_none());
-        assert_eq!(map(15_000, None, false).len(), 5_000);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod account;
 pub(crate) mod address;
 pub mod file;
-pub mod files;
 mod gate;
 mod held;
 mod lease;

@@ -1,6 +1,6 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Region, Rights, Tensor, address, file::MappedFile, files::Files, memory::Memory, slab};
+use super::{Region, Rights, Tensor, address, file::MappedFile, memory::Memory, slab};
 use crate::{
     error::{Error, ErrorKind},
     stats::{Ledger, RegionStats},
@@ -31,7 +31,6 @@ pub(crate) struct Registry {
     table: RwLock<Table>,
     /// Counts what changes the list of regions.
     generation: AtomicU64,
-    files: Files,
     stats: Arc<Ledger<RegionStats>>,
 }
 
@@ -101,10 +100,10 @@ impl Registry {
         name: &str,
         rights: impl Into<Rights>,
         tensor: Option<Tensor>,
-        map: impl FnOnce(&Files) -> io::Result<MappedFile>,
+        map: impl FnOnce() -> io::Result<MappedFile>,
     ) -> Result<Arc<Region>, Error> {
         self.register(name, rights.into(), tensor, || {
-            map(&self.files).map(Memory::file).map_err(|error| Error::file(&error))
+            map().map(Memory::file).map_err(|error| Error::file(&error))
         })
     }
 
