@@ -260,6 +260,15 @@ test.serial('a thousand maps, used and closed, leave no descriptor and no mappin
   t.is(mappings(path), 0)
 })
 
+test.serial('the buffer of a file that may not be written takes no descriptor more', async (t) => {
+  const owner = await endpoint(t)
+  const bytes = counting(4096)
+  const region = await owner.mapFile('x', file(t, bytes), { unsafeBuffer: true })
+  const before = descriptors()
+  same(t, new Uint8Array(region.buffer), bytes)
+  t.is(descriptors(), before)
+})
+
 test('a file of a tebibyte is served at once, and a copy of all of it is ERR_MEMORY', async (t) => {
   const { target, peer } = await pair(t)
   const path = file(t, counting(10))

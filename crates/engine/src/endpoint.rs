@@ -119,9 +119,7 @@ impl Endpoint {
                 }
                 Err(error) => {
                     let error = match error {
-                        ListenError::Io(error) => {
-                            Error::new(ErrorKind::Listen).detail(format!("{host}:{port}: {error}"))
-                        }
+                        ListenError::Io(error) => Error::listen(format_args!("{host}:{port}"), &error),
                         ListenError::Refused(address) => Error::new(ErrorKind::InsecureBind).detail(format!(
                             "{address} is not of this machine alone: give the endpoint a token, or tls, or allowUnauthenticated: true"
                         )),

@@ -166,6 +166,16 @@ impl Error {
         made
     }
 
+    /// What the system says of an address to listen on, or of the descriptors that it takes.
+    pub(crate) fn listen(address: fmt::Arguments<'_>, error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                Self::exhausted(&format!("listening on {address}"), error)
+            }
+            _ => Self::new(ErrorKind::Listen).detail(format!("{address}: {error}")),
+        }
+    }
+
     /// What the system says of a file.
     pub fn file(error: &io::Error) -> Self {
         Self::io(ErrorKind::File, error)

@@ -9,13 +9,15 @@ use std::{
     fs::File,
     io,
     os::fd::{AsRawFd, BorrowedFd, RawFd},
+    sync::Arc,
 };
 
 /// A range of a file, mapped and shared with everybody who has the file open.
 #[derive(Debug)]
 pub struct MappedFile {
     map: MmapRaw,
-    file: File,
+    /// Shared with its private views, which take no descriptor of their own.
+    file: Arc<File>,
     /// Where the range begins in the file.
     start: u64,
     writable: bool,
@@ -72,7 +74,7 @@ impl MappedFile {
         let sealed = is_sealed(&file);
         Ok(Self {
             map,
-            file,
+            file: Arc::new(file),
             start,
             writable,
             sealed,
@@ -88,12 +90,11 @@ impl MappedFile {
         let mut options = MmapOptions::new();
         // Without reserve: hardly anything of it is ever stored to, and a file may well be larger than memory.
         options.offset(self.start).len(self.map.len()).no_reserve_swap();
-        let file = self.file.try_clone()?;
         // SAFETY: the mapping becomes a raw one at once; no Rust reference to its bytes is ever made.
-        let map = MmapRaw::from(unsafe { options.map_copy(&file) }?);
+        let map = MmapRaw::from(unsafe { options.map_copy(&*self.file) }?);
         Ok(Self {
             map,
-            file,
+            file: Arc::clone(&self.file),
             writable: true,
             ..*self
         })
