@@ -45,11 +45,15 @@ const HUGE_PAGE: usize = 2 << 20;
 /// From this size on, private memory is a mapping of its own and not a block of the heap.
 const LAZY_BYTES: usize = 1 << 20;
 
+/// So much of a large region is present when it is made. Whoever makes it may be the event loop: the rest comes beside it.
+pub(super) const AT_ONCE: usize = 2 << 20;
+
 /// What a copy from a file to other memory moves at a time.
 const STEP_BYTES: usize = 64 << 10;
 
 impl Memory {
-    /// Page-aligned, zeroed memory between two guard pages, every page present: what a large region is made of.
+    /// Page-aligned, zeroed memory between two guard pages: what a large region is made of. Its first [`AT_ONCE`] bytes are
+    /// present; [`pages::bring`](super::pages::bring) has the others brought, where the system can do that.
     ///
     /// Present pages matter: a first touch inside a transfer costs 2.5 to 4.4 times the copy itself.
     ///
@@ -57,7 +61,7 @@ impl Memory {
     /// What the kernel says when it has no such memory; `InvalidInput` for a length that no mapping can have.
     pub fn mapped(len: usize) -> io::Result<Arc<Self>> {
         let (memory, body) = Self::reserve(len)?;
-        memory.populate(body)?;
+        memory.populate(body.min(AT_ONCE), body)?;
         Ok(Arc::new(memory))
     }
 
@@ -85,7 +89,7 @@ impl Memory {
             account: Account::Nobody,
         };
         poison::allow(memory.as_ptr(), len);
-        memory.populate(len)?;
+        memory.populate(len, len)?;
         Ok(Arc::new(memory))
     }
 
@@ -150,16 +154,40 @@ impl Memory {
         Ok((memory, body))
     }
 
-    /// Makes the first `len` bytes present; other bytes of their pages, which may be somebody else's, stay as they are.
-    fn populate(&self, len: usize) -> io::Result<()> {
+    /// Makes the first `some` bytes present, or, where the system has no call for it, the first `all`. Other bytes of their
+    /// pages, which may be somebody else's, stay as they are.
+    fn populate(&self, some: usize, all: usize) -> io::Result<()> {
+        if self.bring(0, some)? {
+            return Ok(());
+        }
         let page = page_size();
         let lead = self.base.as_ptr() as usize % page;
+        // Its own first byte, then the first of every further page.
+        for offset in std::iter::once(0).chain((page - lead..all).step_by(page)) {
+            // SAFETY: offset < all, which lies in the mapping; nobody else has the pointer yet.
+            unsafe { self.base.as_ptr().add(offset).write_volatile(0) };
+        }
+        Ok(())
+    }
+
+    /// Has the system make these bytes present, which changes none of them, whoever uses them meanwhile; false where it
+    /// knows no such call.
+    ///
+    /// # Errors
+    /// What the system says: the memory is not there.
+    pub(super) fn bring(&self, offset: usize, len: usize) -> io::Result<bool> {
         #[cfg(target_os = "linux")]
         {
-            let address = self.base.as_ptr().wrapping_sub(lead).cast::<libc::c_void>();
+            let start = self.base.as_ptr() as usize + offset;
+            let lead = start % page_size();
+            let address = self.base.as_ptr().wrapping_add(offset).wrapping_sub(lead);
+            assert!(
+                offset + len <= self.len.next_multiple_of(page_size()),
+                "{len} bytes at {offset} leave the memory"
+            );
             // SAFETY: whole pages of the range that `reserve` made accessible; populating changes no byte.
-            if unsafe { libc::madvise(address, lead + len, libc::MADV_POPULATE_WRITE) } == 0 {
-                return Ok(());
+            if unsafe { libc::madvise(address.cast(), lead + len, libc::MADV_POPULATE_WRITE) } == 0 {
+                return Ok(true);
             }
             let refusal = io::Error::last_os_error();
             // Kernels before 5.14 do not know the advice; any other refusal means that the memory is not there.
@@ -167,12 +195,23 @@ impl Memory {
                 return Err(refusal);
             }
         }
-        // Its own first byte, then the first of every further page.
-        for offset in std::iter::once(0).chain((page - lead..len).step_by(page)) {
-            // SAFETY: offset < len; nobody else has the pointer yet.
-            unsafe { self.base.as_ptr().add(offset).write_volatile(0) };
-        }
-        Ok(())
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, len);
+        Ok(false)
+    }
+
+    /// Whether all of its pages are present.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn is_resident(&self) -> bool {
+        let mut pages = vec![0_u8; self.len.div_ceil(page_size())];
+        // SAFETY: the call looks at nothing of the mapping; the vector has a byte for each of its pages.
+        let refused = unsafe { libc::mincore(self.base.as_ptr().cast(), self.len, pages.as_mut_ptr().cast()) };
+        refused == 0 && pages.iter().all(|&page| page & 1 == 1)
+    }
+
+    /// Whether it is a mapping of its own.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self.backing, Backing::Mapped { .. })
     }
 
     /// Zeroes a slot for whoever gets it next; one of whole pages gives them back to the system, which does that.

@@ -7,6 +7,7 @@ mod gate;
 mod held;
 mod lease;
 pub mod memory;
+mod pages;
 #[cfg(memlane_asan)]
 #[doc(hidden)]
 pub mod planted;

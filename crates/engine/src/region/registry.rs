@@ -1,6 +1,6 @@
 //! From an address on the wire to a span, or to the status that says why not.
 
-use super::{Region, Rights, Tensor, address, file::MappedFile, memory::Memory, slab};
+use super::{Region, Rights, Tensor, address, file::MappedFile, memory::Memory, pages, slab};
 use crate::{
     error::{Error, ErrorKind},
     stats::{Ledger, RegionStats},
@@ -122,7 +122,7 @@ impl Registry {
         if self.table.read().by_name.contains_key(name) {
             return Err(exists());
         }
-        // Outside the lock: populating a large region takes a while, and peers are being served meanwhile.
+        // Outside the lock: making a region takes a while, and peers are being served meanwhile.
         let memory = make()?;
         let len = memory.len();
         let stats = Arc::new(RegionStats::default());
@@ -135,6 +135,7 @@ impl Registry {
             tensor,
             memory: memory.accounted(Arc::clone(&stats)),
         });
+        pages::bring(&region.memory);
         let mut table = self.table.write();
         if table.by_name.contains_key(name) {
             return Err(exists());
