@@ -253,7 +253,7 @@ export declare function regionFigures(attachment: number, region: number): objec
 export interface Security {
   tokens: Array<NamedSecret>
   tls?: TlsCredentials
-  legacy: boolean
+  legacy?: boolean
   allowUnauthenticated: boolean
 }
 

@@ -102,6 +102,21 @@ test('the legacy wire is served beside a token only where that is asked for', as
   }
 })
 
+test('with legacy: false the legacy wire is spoken in neither direction, also where there is no token', async (t) => {
+  const silent = await endpoint(t, { legacy: false })
+  const plain = await endpoint(t)
+  const infoOf = (target: TcpEndpoint) => {
+    const { address: addr, length } = target.alloc('x', 3, { access: 'read' })
+    return { host: target.host, port: target.port, mr_info: { x: { addr, length } } }
+  }
+  const [toSilent, toPlain] = [infoOf(silent), infoOf(plain)]
+  const peer = await plain.connect(toSilent)
+  await t.throwsAsync(peer.read('x'), { code: 'ERR_PEER_CLOSED' })
+  t.is(silent.stats().connections.legacy, 0)
+  await t.throwsAsync(silent.connect(toPlain).wait(), { code: 'ERR_AUTH', message: /not spoken here/ })
+  t.is((await (await plain.connect(url(silent))).read('x')).byteLength, 3)
+})
+
 test('whoever has a token sends nothing to a peer on the legacy wire, unless that is asked for', async (t) => {
   const target = await endpoint(t)
   const { addr, length } = { addr: target.alloc('x', 3, { access: 'readwrite' }).address, length: 3 }

@@ -123,9 +123,9 @@ export interface Security {
    */
   tls?: TlsOptions
   /**
-   * Whether the legacy wire, which knows no tokens, is spoken although there is a token, in both directions: whoever reaches the
-   * port is let in by it, and peers that prove nothing are read from and written to. Default `false`; without a token the legacy
-   * wire is always spoken. Beside `tls` it is refused.
+   * Whether the legacy wire is spoken, in both directions. It knows no tokens: beside one, with `true`, whoever reaches the port is let
+   * in by it, and peers that prove nothing are read from and written to. Default: it is spoken where there is neither a token nor
+   * `tls`. `true` beside `tls` is refused.
    */
   legacy?: boolean
   /**

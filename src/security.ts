@@ -21,7 +21,8 @@ export interface NamedSecret {
 export interface CheckedSecurity {
   tokens: NamedSecret[]
   tls?: CheckedTls
-  legacy: boolean
+  /** Where it is not said, the engine decides. */
+  legacy?: boolean
   allowUnauthenticated: boolean
 }
 
@@ -40,7 +41,7 @@ export function checkSecurity(options: Security): CheckedSecurity | undefined {
   return {
     ...(checkedTls !== undefined && { tls: checkedTls }),
     tokens: several,
-    legacy: legacy !== undefined && checkSwitch(legacy, 'legacy'),
+    ...(legacy !== undefined && { legacy: checkSwitch(legacy, 'legacy') }),
     allowUnauthenticated: allowUnauthenticated !== undefined && checkSwitch(allowUnauthenticated, 'allowUnauthenticated'),
   }
 }

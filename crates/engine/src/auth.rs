@@ -20,8 +20,8 @@ pub struct Security {
     pub tokens: Tokens,
     /// What connections are encrypted with; none of them is without.
     pub tls: Option<Arc<Tls>>,
-    /// Whether the legacy wire is served though it knows no tokens.
-    pub legacy: bool,
+    /// Whether the legacy wire, which knows no tokens, is spoken; by default where there is none.
+    pub legacy: Option<bool>,
     /// Whether endpoints may listen beyond this machine without a token or TLS.
     pub allow_unauthenticated: bool,
 }
@@ -30,14 +30,14 @@ impl Security {
     /// Whether whoever reaches `address` may be let in.
     pub(crate) fn may_listen(&self, address: IpAddr) -> bool {
         address.to_canonical().is_loopback()
-            || (!self.tokens.is_empty() && !self.legacy)
+            || (!self.tokens.is_empty() && self.legacy != Some(true))
             || self.tls.is_some()
             || self.allow_unauthenticated
     }
 
     /// Whether a peer may speak the legacy wire.
     pub(crate) fn takes_legacy(&self) -> bool {
-        self.tls.is_none() && (self.tokens.is_empty() || self.legacy)
+        self.tls.is_none() && self.legacy.unwrap_or(self.tokens.is_empty())
     }
 }
 

@@ -118,7 +118,7 @@ impl From<&TlsCredentials> for Credentials {
 pub struct Security {
     pub tokens: Vec<NamedSecret>,
     pub tls: Option<TlsCredentials>,
-    pub legacy: bool,
+    pub legacy: Option<bool>,
     pub allow_unauthenticated: bool,
 }
 

@@ -40,7 +40,7 @@ fn security(secrets: &[(&str, &str)], legacy: bool) -> Arc<Security> {
     }
     Arc::new(Security {
         tokens,
-        legacy,
+        legacy: legacy.then_some(true),
         allow_unauthenticated: true,
         ..Security::default()
     })

@@ -91,6 +91,8 @@ impl<T: Transport> Lane<T> {
 pub(super) fn without_proof(security: &Security) -> Error {
     unauthenticated(if security.tls.is_some() {
         "the legacy wire is not spoken over TLS, which is configured here"
+    } else if security.tokens.is_empty() {
+        "the legacy wire is not spoken here"
     } else {
         "the legacy wire knows no tokens, and one is configured here"
     })

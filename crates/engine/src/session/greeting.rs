@@ -37,7 +37,11 @@ impl<T: Transport> Session<T> {
                 return true;
             }
             Mode::Legacy if !self.target.security.takes_legacy() => {
-                self.turn_away("a peer without a preface has no token");
+                self.turn_away(if self.target.security.tokens.is_empty() {
+                    "the legacy wire is not spoken here"
+                } else {
+                    "a peer without a preface has no token"
+                });
                 return true;
             }
             Mode::Legacy => {

@@ -92,7 +92,7 @@ async fn each_token_reaches_what_it_is_named_for_and_finds_no_more_than_that() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_on_the_legacy_wire_has_no_token_and_so_no_region_of_some_tokens() {
     let beside = Security {
-        legacy: true,
+        legacy: Some(true),
         ..(*security(ALL)).clone()
     };
     let rights = shares(&beside);
