@@ -43,7 +43,7 @@ export interface Limits {
   maxInfoBytes?: Integer
   /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
   maxUnexpectedBytes?: Integer
-  /** Messages kept for receives that are not posted yet. Default 64; 0 to 1,048,576. */
+  /** Messages kept for receives that are not posted yet. Default 64; 0 to 8,192. */
   maxUnexpectedMessages?: Integer
   /** How long a message waits for a receive that is not posted yet, from its first byte on. Default 5,000 ms; 1 ms to a day. */
   unexpectedTimeoutMs?: Integer

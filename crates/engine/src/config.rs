@@ -67,8 +67,8 @@ limits! {
     max_info_bytes, "maxInfoBytes", MIB, MIB, 256 * MIB;
     /// Bytes of messages kept for receives that are not posted yet.
     max_unexpected_bytes, "maxUnexpectedBytes", MIB, 0, GIB;
-    /// Number of such messages.
-    max_unexpected_messages, "maxUnexpectedMessages", 64, 0, MIB;
+    /// Number of such messages; each is gone through when one more of them is looked for, so that they cannot be very many.
+    max_unexpected_messages, "maxUnexpectedMessages", 64, 0, 8_192;
     /// How long such a message waits for its receive, from its first byte on.
     unexpected_timeout, "unexpectedTimeoutMs", 5 * SECOND, 1, DAY;
     /// Resolve and connect together.
