@@ -139,15 +139,22 @@ test('a region that cannot be read is overwritten with zeros, and that is said',
   t.deepEqual(bytesOf(region('inbox')), Buffer.concat([Buffer.alloc(1024), Buffer.from(counting(4096)).subarray(1024)]))
 })
 
+test('a region that all sizes are too long for is told in the words of other commands', async (t) => {
+  const { url } = await peer(t, { data: [30_000, 'read'] })
+  const { status, stderr } = await run('bench', url, '--sizes', '1M')
+  t.is(status, 1)
+  t.is(stderr, 'memlane bench: the region "data" has 29.3 KiB, less than any of --sizes\n')
+})
+
 test('sizes that are longer than the region are left out, and all of them are an error', async (t) => {
   const { url } = await peer(t, { data: [4096, 'read'] })
   const some = await run('bench', url, '--json', '--sizes', '64,1M', ...SHORT)
   t.is(some.status, 0)
   t.deepEqual(json(some.stdout).left_out, [1 << 20])
-  t.is(some.stderr, '1 MiB is left out: the region has 4 KiB\n')
+  t.is(some.stderr, '1 MiB is left out: the region has 4.00 KiB\n')
   const none = await run('bench', url, '--sizes', '1M', ...SHORT)
   t.is(none.status, 1)
-  t.regex(none.stderr, /^memlane bench: the region "data" has 4 KiB[^\n]*\n$/)
+  t.regex(none.stderr, /^memlane bench: the region "data" has 4\.00 KiB[^\n]*\n$/)
 })
 
 for (const [args, status, line] of [

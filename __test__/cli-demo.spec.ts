@@ -1,6 +1,11 @@
+import { join } from 'node:path'
 import test from 'ava'
-import { run } from './support/cli.js'
+import type * as reportRoom from '../dist/src/cli/demo/report'
+import { run, Running } from './support/cli.js'
+import { root } from './support/error-table'
 import { file, folder } from './support/files.js'
+
+const { comparison } = require(join(root, 'dist/src/cli/demo/report.js')) as typeof reportRoom
 
 interface Shown {
   verified: boolean
@@ -39,4 +44,20 @@ test('the demo with a file that is none says so in a line', async (t) => {
     t.is(status, 1)
     t.regex(stderr, new RegExp(`^memlane demo: ${path}:? ${why}\n$`))
   }
+})
+
+test('the demo fits 80 columns, and with the locale C all of it is ASCII', async (t) => {
+  const { status, stdout } = await new Running(['demo', '--file', file(t, Buffer.alloc(3 << 20, 'memlane'))], { env: { LC_ALL: 'C' } }).ended
+  t.is(status, 0)
+  t.deepEqual(stdout.split('\n').filter((line) => line.length > 80), [])
+  t.regex(stdout, /^[\u0020-\u007e\n]*$/)
+  t.regex(stdout, /answered [0-9a-f]{16}\.\.\.\n/)
+})
+
+test('where the screen is narrow the figures of a busy target stand below those of an idle one', (t) => {
+  const rows = (['idle', 'busy'] as const).map((target) => ({ transport: 'memlane', target, throughput_gbps: 1, p50_ms: 2, p99_ms: 3 }))
+  t.is(comparison(rows, 80).length, 3)
+  const narrow = comparison(rows, 79)
+  t.is(narrow.length, 7)
+  t.true(narrow.every(({ length }) => length <= 50), narrow.join('\n'))
 })

@@ -1,5 +1,6 @@
 import test from 'ava'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { TcpEndpoint } from 'memlane'
 import { run, Running } from './support/cli.js'
@@ -89,6 +90,43 @@ test('inspect --json has the regions as the peer described them', async (t) => {
   })
 })
 
+test('inspect and ping say the same of something that answers otherwise than a peer', async (t) => {
+  const server = createHttpServer(() => {}).listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await once(server, 'listening')
+  const where = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  for (const command of ['ping', 'inspect']) {
+    const { status, stdout, stderr } = await run(command, where)
+    t.is(status, 1)
+    t.is(stdout, '')
+    t.regex(stderr, new RegExp(`^memlane ${command}: [^\\n]*what answers there is no memlane endpoint\\n$`))
+  }
+  const { stdout } = await run('inspect', '--json', where)
+  t.is((JSON.parse(stdout) as { error: { code: string } }).error.code, 'ERR_PROTOCOL')
+})
+
+test('inspect says how many of the regions are of a serve itself', async (t) => {
+  const endpoint = await TcpEndpoint.listen()
+  t.teardown(() => endpoint.close())
+  for (const name of ['.memlane/manifest', '.memlane/sums', 'weights']) endpoint.alloc(name, 4096, { access: 'read' })
+  const { stdout } = await run('inspect', `127.0.0.1:${endpoint.port}`)
+  t.regex(stdout, /^ {2}3 regions, 12\.0 KiB; 2 of them memlane's own \(\.memlane\/\)\n\n/m)
+})
+
+test('with the locale C ping and inspect are ASCII, and a name is escaped', async (t) => {
+  const endpoint = await TcpEndpoint.listen()
+  t.teardown(() => endpoint.close())
+  endpoint.alloc('größe', 4096, { access: 'read' })
+  const [pinged, inspected, plain] = await Promise.all([
+    new Running(['ping', '--count', '20', '--interval', '0', `127.0.0.1:${endpoint.port}`], { env: { LC_ALL: 'C' } }).ended,
+    new Running(['inspect', `127.0.0.1:${endpoint.port}`], { env: { LC_ALL: 'C' } }).ended,
+    new Running(['inspect', `127.0.0.1:${endpoint.port}`], { env: { LC_ALL: 'C.UTF-8' } }).ended,
+  ])
+  t.regex(pinged.stdout, /^[\u0020-\u007e\n]+ us[\u0020-\u007e\n]+$/)
+  t.regex(inspected.stdout, /^ {2}gr\\u00f6\\u00dfe +4\.00 KiB +read$/m)
+  t.regex(plain.stdout, /^ {2}größe +4\.00 KiB +read$/m)
+})
+
 test('inspect of something that takes connections and says nothing tells that it is not the native wire', async (t) => {
   const server = createServer(() => {}).listen(0, '127.0.0.1')
   t.teardown(() => server.close())
@@ -96,4 +134,6 @@ test('inspect of something that takes connections and says nothing tells that it
   const { status, stdout } = await run('inspect', `127.0.0.1:${(server.address() as AddressInfo).port}`)
   t.is(status, 0)
   t.regex(stdout, /speaks the legacy wire, or something else than memlane's/)
+  const json = await run('inspect', '--json', `127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.like(JSON.parse(json.stdout), { wire: 'unknown', regions: [] })
 })

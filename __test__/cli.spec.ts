@@ -2,7 +2,13 @@ import test from 'ava'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TcpEndpoint } from 'memlane'
-import { run } from './support/cli.js'
+import type * as tableRoom from '../dist/src/cli/table'
+import type * as wrapRoom from '../dist/src/cli/wrap'
+import { run, Running } from './support/cli.js'
+import { root } from './support/error-table'
+
+const { tableLines } = require(join(root, 'dist/src/cli/table.js')) as typeof tableRoom
+const { hanging } = require(join(root, 'dist/src/cli/wrap.js')) as typeof wrapRoom
 
 test('without a command it lists them on standard error and exits with 2', async (t) => {
   const { status, stdout, stderr } = await run()
@@ -52,7 +58,40 @@ test('the page of each command has its help as it is printed', async (t) => {
   t.true(commands.includes('ping'))
   for (const name of commands) {
     const page = readFileSync(join(__dirname, `../../docs/cli/${name}.md`), 'utf8')
-    const { stdout: help } = await run(name, '--help')
+    const { stdout: help } = await new Running([name, '--help'], { env: { LC_ALL: 'C.UTF-8' } }).ended
     t.true(page.includes(`$ npx memlane ${name} --help\n${help}`), `docs/cli/${name}.md has another help than: ${help}`)
   }
+})
+
+test('a text is as wide as the screen at most, and its further lines stand below its first', (t) => {
+  t.deepEqual(hanging('  read  ', 'ten pieces by some transport', 20), ['  read  ten pieces', '        by some', '        transport'])
+  t.deepEqual(hanging('', 'short', 20), ['short'])
+})
+
+const COLUMNS = [{ head: 'region' }, { head: 'dtype' }, { head: 'size', right: true }, { head: 'access' }]
+const ROWS = [
+  ['model.layers.0.attention.weight', 'bfloat16', '8.00 MiB', 'read'],
+  ['x', 'float32', '4 bytes', 'readwrite'],
+]
+const DISPENSABLE = ['access', 'dtype']
+
+test('a table that is wider than the screen lacks columns, then the middle of names, and never a figure', (t) => {
+  const whole = tableLines(COLUMNS, ROWS)
+  t.true(whole.some((line) => line.includes('model.layers.0.attention.weight   bfloat16')))
+  for (let most = 16; most <= 80; most++) {
+    const lines = tableLines(COLUMNS, ROWS, { most, dispensable: DISPENSABLE })
+    t.true(lines.every((line) => line.length <= most), `${most}: ${lines.join('\n')}`)
+    t.true(lines[1]?.includes('8.00 MiB') && lines[2]?.includes('4 bytes'), `${most}: ${lines.join('\n')}`)
+    const room = Math.max(...whole.map(({ length }) => length)) <= most
+    t.is(lines[0]?.includes('access'), most >= 52, `${most}`)
+    if (room) t.deepEqual(lines, whole)
+  }
+  t.regex(tableLines(COLUMNS, ROWS, { most: 40, dispensable: DISPENSABLE })[1] ?? '', /^ {2}mode\S+(…|\.\.\.)\S+ght   /)
+})
+
+test('with the locale C helps and failures are ASCII, what a failure names escaped', async (t) => {
+  const env = { LC_ALL: 'C' }
+  const [help, failure] = await Promise.all([new Running(['serve', '--help'], { env }).ended, new Running(['größe'], { env }).ended])
+  t.regex(help.stdout, /^[\u0020-\u007e\n]*FILE\.\.\.[\u0020-\u007e\n]*$/)
+  t.true(failure.stderr.startsWith('memlane gr\\u00f6\\u00dfe: '), failure.stderr)
 })

@@ -25,10 +25,10 @@ function platformOf(target, main) {
 export const platforms = (main = mainManifest()) => main.napi.targets.map((target) => platformOf(target, main))
 
 /** The main package's manifest as it is published: with its platform packages, of exactly this version, and nothing of the clone. */
-export function publishedManifest(repository) {
+export function publishedManifest(repository, named = platforms()) {
   const main = mainManifest()
   const { private: _private, scripts: _scripts, devDependencies: _development, overrides: _overrides, napi: _napi, ...kept } = main
-  const optionalDependencies = Object.fromEntries(platforms(main).map((platform) => [platform.package, main.version]))
+  const optionalDependencies = Object.fromEntries(named.map((platform) => [platform.package, main.version]))
   return { ...kept, ...repositoryOf(repository), optionalDependencies }
 }
 

@@ -1,5 +1,6 @@
 /**
  * Packs what is published: the main package, which names its platform packages only here, and a platform package for each binary.
+ * The main package names those that are packed with it: npm can make a lock file of no others while they are on no registry.
  *
  * usage: node scripts/pack.mjs [--binaries FOLDER] [--to FOLDER] [--all] [--tag TAG] [--repository URL]
  *
@@ -39,10 +40,10 @@ function writeManifest(stage, manifest) {
   writeFileSync(join(stage, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
 }
 
-function stageMain(stage, repository) {
+function stageMain(stage, repository, named) {
   if (!existsSync(join(root, 'dist'))) throw new SetupError('there is no dist/: run `npm run build` first')
   for (const { path } of npmPack(root, '--dry-run').files) cpSync(join(root, path), join(stage, path))
-  writeManifest(stage, publishedManifest(repository))
+  writeManifest(stage, publishedManifest(repository, named))
 }
 
 function stagePlatform(stage, { name, binary }, file, repository) {
@@ -59,8 +60,11 @@ function binaryIn(folder, binary) {
   return found === undefined ? null : join(folder, found)
 }
 
-/** Packs everything that there is a binary for; each with its `name`, `tarball`, `size`, `files`, and of a platform also that. */
-export function packAll({ to, binaries = root, all = false, tag, repository }) {
+/**
+ * Packs everything that there is a binary for; each with its `name`, `tarball`, `size`, `files`, and of a platform also that.
+ * With `released` the main package names every platform, also those that are not packed here: as a release has it.
+ */
+export function packAll({ to, binaries = root, all = false, released = all, tag, repository }) {
   if (!existsSync(binaries)) throw new SetupError(`there is no folder ${binaries}`)
   const problems = manifestProblems({ tag })
   const wanted = platforms().map((platform) => ({ platform, file: binaryIn(binaries, platform.binary) }))
@@ -84,7 +88,7 @@ export function packAll({ to, binaries = root, all = false, tag, repository }) {
         return { platform, ...packStage(stage, to) }
       })
     const stage = stages('main')
-    stageMain(stage, repository)
+    stageMain(stage, repository, released ? platforms() : packed.map(({ platform }) => platform))
     return [...packed, packStage(stage, to)]
   } finally {
     rmSync(folder, { recursive: true, force: true })

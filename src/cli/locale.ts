@@ -2,3 +2,17 @@
 export function isUtf8({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv = process.env): boolean {
   return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '')
 }
+
+/** Those that commands write themselves. */
+const ASCII: Readonly<Record<string, string>> = { µ: 'u', '–': '-', '’': "'", '·': '-', '×': 'x', '…': '...', '─': '-' }
+
+/** The text where nothing beyond ASCII can be shown; a character of somebody's name that ASCII has nothing for is escaped, as {@link harmless} does. */
+export function toAscii(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[^\u0000-\u007f]/g, (one) => ASCII[one] ?? `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** The text as the locale's terminals can show it. */
+export function legible(text: string): string {
+  return isUtf8() ? text : toAscii(text)
+}

@@ -1,6 +1,7 @@
 import type { Command } from './command.js'
 import { CliError, EXIT, shownError } from './failure.js'
 import { commandHelp, mainHelp } from './help.js'
+import { legible } from './locale.js'
 import { parse, type Parsed } from './parse.js'
 import { harmless, Screen } from './screen.js'
 import { version } from './version.js'
@@ -53,7 +54,7 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
     const command = await load(word)
     const parsed: Parsed = parse(command, args)
     if (parsed.values.help) {
-      process.stdout.write(commandHelp(command))
+      process.stdout.write(legible(commandHelp(command)))
       return 0
     }
     await command.run({ values: parsed.values, names: parsed.names, screen, signal: interruption.signal })
@@ -63,7 +64,7 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
     const { code, message, status } = shownError(error)
     screen.document({ error: { code, message } })
     const hint = status === EXIT.usage && Object.hasOwn(COMMANDS, word) ? `; memlane ${word} --help lists the options` : ''
-    screen.note(`memlane ${harmless(word)}: ${harmless(message)}${hint}`)
+    screen.note(legible(`memlane ${harmless(word)}: ${harmless(message)}${hint}`))
     if (wants('--debug')) screen.note(error instanceof Error ? withCauses(error) : String(error))
     return interruption.status ?? status
   } finally {

@@ -116,6 +116,20 @@ export const CASES = [
     },
   },
   {
+    name: 'unreleased',
+    about: 'the tarballs of `npm run tarballs`, installed while nothing is published: `npm ci` works with the lock file',
+    run({ home, binaries = root, packed, user }) {
+      const to = join(home, 'unreleased-tarballs')
+      const lines = user({ name: 'packer' }).succeed(process.execPath, join(root, 'scripts/pack.mjs'), '--to', to, '--binaries', binaries)
+      const client = user({ name: 'unreleased' })
+      client.succeed('npm', 'install', ...lines.trim().split('\n'))
+      client.succeed('npm', 'ci')
+      same(client.installed(), [packed.main.manifest.name, packed.here.manifest.name].sort(), 'what is installed by npm ci')
+      same(client.succeed(process.execPath, '-e', READS_ERROR), 'works\n', 'the import afterwards')
+      return `npm ${client.succeed('npm', '--version').trim()} installs ${client.installed().join(', ')} again`
+    },
+  },
+  {
     name: 'absent',
     about: 'without the platform package the import says what is missing',
     run(context) {

@@ -16,7 +16,7 @@ const ALL = [...CASES, RUNTIMES]
 const HELP = `npm run test:package -- [options]
 
   --only NAMES       these cases alone, with commas between them
-  --tarballs FOLDER  these tarballs, as \`node scripts/pack.mjs\` has made them; without it they are packed anew
+  --tarballs FOLDER  these tarballs, as \`node scripts/pack.mjs --all\` makes them for a release; without it they are packed anew
   --binaries FOLDER  pack the binaries that lie here, not the one that was built in this clone
   --glibc VERSION    fail when a binary needs a newer glibc than this one
   --json FILE        the rows as JSON
@@ -81,6 +81,8 @@ async function main({ only, tarballs: folder, binaries, glibc, json }) {
     const packed = tarballs({ folder: absolute(folder), binaries: absolute(binaries), into: join(home, 'tarballs') })
     const context = {
       packed,
+      home,
+      binaries: absolute(binaries),
       glibc,
       user: (options) => user({ home, ...options }),
       empty: user({ home, name: 'empty' }),

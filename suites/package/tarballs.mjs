@@ -36,7 +36,7 @@ export function tarballs({ folder, binaries, into }) {
   if (folder !== undefined && !existsSync(folder)) throw new SetupError(`there is no folder ${folder}`)
   const paths =
     folder === undefined
-      ? packAll({ to: into, ...(binaries && { binaries }) }).map(({ tarball }) => tarball)
+      ? packAll({ to: into, released: true, ...(binaries && { binaries }) }).map(({ tarball }) => tarball)
       : readdirSync(folder, { recursive: true }).filter((path) => path.endsWith('.tgz')).map((path) => join(folder, path))
   const all = paths.map(opened)
   const main = all.find(({ manifest }) => manifest.name === mainManifest().name)
@@ -59,7 +59,7 @@ const filesBelow = (folder) =>
     .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
 
 const ENTRIES = ['index', 'redis']
-const DIST = /^dist\/((index|redis)\.(js|mjs|d\.ts|d\.mts)|cli\.(js|d\.ts)|src\/[\w/-]+\.(js|d\.ts))$/
+const DIST = /^dist\/((index|redis)\.(js|mjs|load\.js|d\.ts|d\.mts)|cli\.(js|d\.ts)|src\/[\w/-]+\.(js|d\.ts))$/
 
 /** What the main package holds: all of it, and nothing else. */
 export function checkMain({ files, manifest, size }) {
@@ -69,7 +69,7 @@ export function checkMain({ files, manifest, size }) {
   const outside = paths.filter((path) => !path.startsWith('dist/'))
   same(outside.sort(), [...documents, ...LICENSES, 'native.d.ts', 'native.js', 'package.json'].sort(), 'the main package outside dist/')
   for (const entry of ENTRIES) {
-    for (const kind of ['js', 'd.ts', 'mjs', 'd.mts']) expect(files.has(`dist/${entry}.${kind}`), `dist/${entry}.${kind} is not packed`)
+    for (const kind of ['js', 'd.ts', 'mjs', 'd.mts', 'load.js']) expect(files.has(`dist/${entry}.${kind}`), `dist/${entry}.${kind} is not packed`)
   }
   same(paths.filter((path) => path.startsWith('dist/') && !DIST.test(path)), [], 'what else is packed from dist/')
   const wanted = Object.fromEntries(platforms().map((platform) => [platform.package, manifest.version]))

@@ -7,6 +7,7 @@ import { report } from './picture/report.js'
 import { page } from './page/page.js'
 import { countText, sizeName, type Result } from './result.js'
 import { Session } from './session.js'
+import { sizeText } from '../units.js'
 import { checkWritable, writeWhole } from '../whole-file.js'
 
 /** Failures that mean that the peer has gone. */
@@ -49,7 +50,7 @@ export const bench = command({
     const { result } = session
     let failure: unknown
     try {
-      for (const bytes of result.left_out) screen.note(`${sizeName(bytes)} is left out: the region has ${sizeName(result.target.region_bytes)}`)
+      for (const bytes of result.left_out) screen.note(`${sizeName(bytes)} is left out: the region has ${sizeText(result.target.region_bytes)}`)
       if (plan.ops.includes('write') && !session.isReadable) screen.note('warning: the region cannot be read, so that it is overwritten with zeros')
       await session.measure((op, bytes, row, rows, operations) => screen.live(`${op} ${sizeName(bytes)} | row ${row} of ${rows} | ${countText(operations)} operations`))
     } catch (error) {

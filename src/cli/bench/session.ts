@@ -1,12 +1,13 @@
 import { totalmem } from 'node:os'
 import { TcpEndpoint, type ListenOptions, type Peer, type PeerInfo } from '../../../index.js'
 import { CliError } from '../failure.js'
+import { sizeText } from '../units.js'
 import { machine } from './machine.js'
 import { Measurement, type Way } from './measurement.js'
 import { OwnTarget } from './own-target.js'
 import { spanOf, warmupOf, type Plan } from './plan.js'
 import { allows, chosenRegion } from './region.js'
-import { rowOf, sizeName, type Op, type Result } from './result.js'
+import { rowOf, type Op, type Result } from './result.js'
 
 /** Tells what is under way: the row's place among all, and its operations so far. */
 export type Tell = (op: Op, bytes: number, row: number, rows: number, operations: number) => void
@@ -39,7 +40,7 @@ export class Session {
   private constructor(options: SessionOptions, endpoint: TcpEndpoint, peer: Peer, own: OwnTarget | undefined) {
     const { plan, timeoutMs, command } = options
     const [region, { length, access }] = chosenRegion(peer, plan.ops, plan.region)
-    if (plan.sizes.every((size) => size > length)) throw new CliError(`the region ${JSON.stringify(region)} has ${sizeName(length)}, less than all --sizes`)
+    if (plan.sizes.every((size) => size > length)) throw new CliError(`the region ${JSON.stringify(region)} has ${sizeText(length)}, less than any of --sizes`)
     const local = endpoint.alloc('local', spanOf(plan, length))
     this.#options = options
     this.#endpoint = endpoint
@@ -73,7 +74,7 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const { plan, target, listen, timeoutMs, signal } = options
     // Both processes touch all of theirs, which a system that promises more than it has takes badly.
-    if (target === undefined && 2 * spanOf(plan) > totalmem()) throw new CliError(`twice ${sizeName(spanOf(plan))} is more memory than this machine has: choose smaller --sizes`)
+    if (target === undefined && 2 * spanOf(plan) > totalmem()) throw new CliError(`twice ${sizeText(spanOf(plan))} is more memory than this machine has: choose smaller --sizes`)
     const own = target === undefined ? new OwnTarget() : undefined
     let endpoint: TcpEndpoint | undefined
     try {

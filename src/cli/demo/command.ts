@@ -5,8 +5,10 @@ import { TcpEndpoint, type MemoryRegion, type Peer } from '../../../index.js'
 import { Caller, letGo } from '../calls.js'
 import { command } from '../command.js'
 import { CliError } from '../failure.js'
-import type { Screen } from '../screen.js'
+import { legible } from '../locale.js'
+import { harmless, type Screen } from '../screen.js'
 import { sizeText } from '../units.js'
+import { hanging } from '../wrap.js'
 import { compare } from './compare.js'
 import { dialIpc } from './ipc.js'
 import type { Link } from './link.js'
@@ -49,6 +51,18 @@ function checkFile(path: string): void {
   if (stats.size === 0) throw new CliError(`${path} is empty, and a region has at least one byte`)
 }
 
+const HEADING = 'memlane: one process reads and writes the memory of another'
+const BUSY = "the target's event loop is blocked for 300 ms of every 310, and a transport that needs it reads in the gaps."
+
+/** Says a text behind what leads it. */
+type Tell = (lead: string, text: string) => void
+
+function teller(screen: Screen): Tell {
+  return (lead, text) => {
+    for (const line of hanging(lead, text, screen.columns)) screen.line(line)
+  }
+}
+
 interface Stage {
   screen: Screen
   signal: AbortSignal
@@ -59,8 +73,10 @@ interface Stage {
 async function play(child: ChildProcess, wish: Wish, { screen, signal, undo }: Stage): Promise<void> {
   const caller = new Caller(child)
   const { file, bytes, info, netPort } = await caller.call<Offer>('serve', wish)
-  screen.line(`${screen.styled('bold', 'memlane')}: one process reads and writes the memory of another\n`)
-  screen.line(`  target    process ${child.pid} holds ${file ?? 'made-up bytes'}, ${sizeText(bytes)}`)
+  const tell = teller(screen)
+  for (const line of hanging('', HEADING, screen.columns)) screen.line(line.replace('memlane', (name) => screen.styled('bold', name)))
+  screen.line()
+  tell('  target    ', `process ${child.pid} holds ${harmless(file ?? 'made-up bytes')}, ${sizeText(bytes)}`)
 
   const endpoint = await TcpEndpoint.listen({ host: '127.0.0.1', port: 0 })
   undo.push(() => endpoint.close())
@@ -70,16 +86,18 @@ async function play(child: ChildProcess, wish: Wish, { screen, signal, undo }: S
   undo.push(() => net.close())
   const links: Record<string, Link> = { 'child_process IPC': dialIpc(child, bytes), 'node:net': net, memlane: linkOf(peer, scratch) }
 
-  await prove({ endpoint, peer, scratch, links, caller, screen, bytes, signal })
+  await prove({ endpoint, peer, scratch, links, caller, screen, tell, bytes, signal })
   const rows = await compare(links, bytes, {
     setBusy: (busy) => caller.call('busy', busy),
     tell: (text, share) => screen.live(`${Math.round(share * 100)} %  reading by ${text}`),
     signal,
   })
-  screen.line(`\n  Reads of ${sizeText(Math.min(PIECE_BYTES, bytes))}, one at a time. Busy: the target's event loop is`)
-  screen.line('  blocked for 300 ms of every 310, and a transport that needs it reads in the gaps.\n')
-  screen.line(comparison(rows).join('\n'))
-  screen.line(`\n${conclusion(rows)}`)
+  screen.line()
+  tell('  ', `Reads of ${sizeText(Math.min(PIECE_BYTES, bytes))}, one at a time. Busy: ${BUSY}`)
+  screen.line()
+  for (const line of comparison(rows, screen.columns)) screen.line(legible(line))
+  screen.line()
+  tell('', conclusion(rows))
   screen.document({ verified: true, file, bytes, rows })
 }
 
@@ -98,24 +116,25 @@ interface Proof {
   links: Readonly<Record<string, Link>>
   caller: Caller
   screen: Screen
+  tell: Tell
   bytes: number
   signal: AbortSignal
 }
 
-async function prove({ endpoint, peer, scratch, links, caller, screen, bytes, signal }: Proof): Promise<void> {
+async function prove({ endpoint, peer, scratch, links, caller, screen, tell, bytes, signal }: Proof): Promise<void> {
   screen.live('checking every byte')
   const hash = await askForHash(endpoint, peer)
-  screen.line(`  message   asked for its SHA-256, answered ${hash.slice(0, 16)}…`)
+  tell('  message   ', `asked for its SHA-256, answered ${hash.slice(0, 16)}…`)
   await readWhole(peer, scratch, hash)
-  screen.line(`  read      ${sizeText(bytes)} at once: SHA-256 is the same on both sides`)
+  tell('  read      ', `${sizeText(bytes)} at once: SHA-256 is the same on both sides`)
   await caller.call('busy', true)
   for (const [transport, link] of Object.entries(links)) {
     signal.throwIfAborted()
     screen.live(`reading by ${transport}`)
     const pieces = await readInPieces(link, bytes, hash, transport)
-    screen.line(`  read      ${pieces} pieces by ${transport}, the target's event loop blocked: the same`)
+    tell('  read      ', `${pieces} pieces by ${transport}, target busy: the same`)
   }
   await caller.call('busy', false)
   await writeBack(peer, scratch, () => caller.call<string>('inboxHash'))
-  screen.line(`  write     ${sizeText(bytes)} into a second region: SHA-256 is the same on both sides`)
+  tell('  write     ', `${sizeText(bytes)} into a second region: SHA-256 is the same on both sides`)
 }

@@ -15,15 +15,20 @@ const NAME_WIDTH = 20
 const WIDTH = 9
 const GAP = '    '
 
-/** One line per transport, the target idle on the left and busy on the right. */
-export function comparison(rows: readonly Row[]): string[] {
+/** One line per transport, the target idle on the left and busy on the right; below each other where the screen is narrow. */
+export function comparison(rows: readonly Row[], columns: number): string[] {
+  const [whole, halves] = [lines(rows, STATES), STATES.map((state) => lines(rows, [state]))]
+  return whole.every(({ length }) => length <= columns) ? whole : [...(halves[0] as string[]), '', ...(halves[1] as string[])]
+}
+
+function lines(rows: readonly Row[], states: readonly (typeof STATES)[number][]): string[] {
   const line = (name: string, groups: readonly string[]): string => `  ${name.padEnd(NAME_WIDTH)}${groups.join(GAP)}`
   const heads = COLUMNS.map(([title]) => title.padStart(WIDTH)).join('')
   const figures = (transport: string): string[] =>
-    STATES.map(([target]) => COLUMNS.map(([, key]) => number(rowOf(rows, transport, target)[key]).padStart(WIDTH)).join(''))
+    states.map(([target]) => COLUMNS.map(([, key]) => number(rowOf(rows, transport, target)[key]).padStart(WIDTH)).join(''))
   return [
-    line('', STATES.map(([, title]) => centred(` ${title} `, heads.length))),
-    line('', STATES.map(() => heads)),
+    line('', states.map(([, title]) => centred(` ${title} `, heads.length))),
+    line('', states.map(() => heads)),
     ...[...new Set(rows.map(({ transport }) => transport))].map((transport) => line(transport, figures(transport))),
   ]
 }

@@ -11,14 +11,6 @@ export interface Look {
 /** A color each, and words beside it: nothing is told by the color alone. */
 export const STYLES: Readonly<Record<Op, Parameters<Screen['styled']>[0]>> = { read: 'cyan', write: 'yellow' }
 
-const ASCII: Readonly<Record<string, string>> = { µ: 'u', '–': '-', '’': "'", '·': '-', '×': 'x' }
-
-/** The text where nothing beyond ASCII can be shown. */
-export function toAscii(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[^\u0000-\u007f]/gu, (one) => ASCII[one] ?? '?')
-}
-
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'] as const
 
 /** A bar of `share` of `width` cells; of what is not nothing something is seen. */
