@@ -1,5 +1,6 @@
-import test from 'ava'
-import { pair } from './support/pair'
+import test, { type ExecutionContext } from 'ava'
+import type { MemlaneError } from 'memlane'
+import { endpoint, pair, url } from './support/pair'
 
 test('a notified write tells its peer when it is applied, by its address and length', async (t) => {
   const { target, initiator, peer } = await pair(t)
@@ -27,4 +28,52 @@ test('a write that is refused tells nobody', async (t) => {
   t.is(await told.waitFor(0.05), null)
   told.cancel()
   await t.throwsAsync(told.wait(), { code: 'ERR_ABORTED' })
+})
+
+/** An endpoint that receives nothing, and one whose writes would tell it, with memory to write from. */
+async function untold(t: ExecutionContext, unexpectedTimeoutMs: number) {
+  const target = await endpoint(t, { unexpectedTimeoutMs })
+  const region = target.alloc('kv', 64, { access: 'readwrite' })
+  const initiator = await endpoint(t)
+  const source = initiator.alloc('source', 64)
+  new Uint8Array(source.buffer).fill(9)
+  return { target, region, initiator, source, peer: await initiator.connect(url(target)) }
+}
+
+/** Takes a little longer each time, so that what follows finds an operation in all of its moments. */
+function linger(round: number): void {
+  const until = performance.now() + (round % 50) / 100
+  while (performance.now() < until);
+}
+
+test('a cancel ends a notified write at whatever moment it comes', async (t) => {
+  const { peer, source } = await untold(t, 60_000)
+  for (let round = 0; round < 300; round++) {
+    const writing = peer.write('kv', source, { notify: 7, timeoutMs: 2000 })
+    linger(round)
+    writing.cancel()
+    await t.throwsAsync(writing.wait(), { code: 'ERR_ABORTED' }, `round ${round}`)
+  }
+})
+
+test('a notified write has ended when the peer that it went to is closed', async (t) => {
+  const { target, initiator, source } = await untold(t, 60_000)
+  // Uses the same connections, which so stay open.
+  await initiator.connect(url(target))
+  for (let round = 0; round < 100; round++) {
+    const peer = await initiator.connect(url(target))
+    const writing = peer.write('kv', source, { notify: 7, timeoutMs: 2000 })
+    linger(round)
+    await peer.close()
+    // Null if it is still open.
+    await t.throwsAsync(writing.waitFor(0), { code: 'ERR_CLOSED' }, `round ${round}`)
+  }
+})
+
+test('a write whose message nobody received says that something was done', async (t) => {
+  const { peer, source, region } = await untold(t, 50)
+  const error = (await t.throwsAsync(peer.write('kv', source, { notify: 7 }).wait())) as MemlaneError
+  t.is(error.code, 'ERR_NO_RECEIVE')
+  t.is(error.outcome, 'unknown')
+  t.deepEqual(region.copyOut(), new Uint8Array(64).fill(9))
 })

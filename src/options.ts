@@ -312,7 +312,8 @@ export interface WriteOptions extends Deadline {
   /**
    * Tells the peer: a message with this tag follows when the write has been applied, never before. Its 16 bytes are the
    * address and the length of the write, two little-endian u64. The write then ends when a receive of the peer's holds it; if
-   * that fails (`ERR_NO_RECEIVE`), the write has been applied all the same. 0 to 2^53 - 1.
+   * that fails (`ERR_NO_RECEIVE`), the write has been applied all the same, and the error says `outcome: 'unknown'`.
+   * 0 to 2^53 - 1.
    */
   notify?: Integer
 }

@@ -290,7 +290,8 @@ impl Endpoint {
         self.target.receives.leave(&peer.sender);
     }
 
-    /// Takes a receive back; false when its message is coming in already.
+    /// Takes a receive back: it ends with `ERR_ABORTED`, or with its message where that is coming in and is not cut off. False
+    /// when it has ended already.
     pub fn cancel_recv(&self, key: &OperationKey) -> bool {
         self.target.receives.cancel(key)
     }

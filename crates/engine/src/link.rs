@@ -1,6 +1,8 @@
 //! All lanes to one address, shared by every peer of a context that goes there: dialled on demand, dialled again after
 //! they ended.
 
+mod halves;
+
 use crate::{
     backoff::Backoff,
     error::{Error, ErrorKind},
@@ -18,9 +20,11 @@ use crate::{
     roster::Destined,
     shared::Shared,
     stats::Stats,
+    sync::Mutex,
 };
+pub(crate) use halves::FirstHalf;
+use halves::Halves;
 use memlane_wire::Opcode;
-use parking_lot::Mutex;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Weak},
@@ -50,6 +54,7 @@ struct Lanes {
     messages: HashMap<Instance, Messages>,
     /// Peers that use the link.
     peers: usize,
+    halves: Halves,
 }
 
 /// The messages of one endpoint: they go by a lane which says that it is that endpoint's.
@@ -64,6 +69,13 @@ impl Lanes {
     fn all(&self) -> impl Iterator<Item = &OpenLane> {
         let messages = self.messages.values().filter_map(|messages| messages.lane.as_ref());
         self.open.iter().flatten().chain(messages)
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for open in self.all() {
+            // A lane that has ended holds nothing that could be told.
+            let _ = open.commands.push(command());
+        }
     }
 }
 
@@ -129,19 +141,47 @@ impl Link {
     /// counted in `stats`; whether it took one.
     pub(crate) fn submit(&self, operation: Operation, endpoint: &Instance, stats: &Arc<Stats>) -> bool {
         if operation.request.opcode() == Opcode::Send {
-            let mut state = self.state.lock();
-            let Some(messages) = state.messages.get_mut(endpoint) else {
-                drop(state);
-                // Its last peer was closed in this moment.
-                operation.ticket.complete(Err(Error::new(ErrorKind::Closed)));
-                return false;
-            };
-            let command = Command::Submit(operation);
-            return self.tell_or_open(&mut messages.lane, command, Some(*endpoint), None, stats);
+            return self.submit_message(operation, None, endpoint, stats);
         }
         match Bulk::take_apart(operation, || self.bulk.holders()) {
             Ok(bulk) => self.submit_bulk(vec![bulk], stats),
             Err(small) => self.submit_small(Command::Submit(small), stats),
+        }
+    }
+
+    /// An operation for this peer whose first half is about to be handed over: whoever keeps this begins its second half by
+    /// [`Link::submit_message`].
+    pub(crate) fn begin_halves(&self, key: OperationKey, remote: &Remote) -> Arc<FirstHalf> {
+        self.state.lock().halves.begin(key, remote)
+    }
+
+    /// Hands a message over. One that is the second half of an operation is so only if that was not given up since it began:
+    /// this is seen under the lock under which the message gets a lane, which hears of it from then on.
+    pub(crate) fn submit_message(
+        &self,
+        operation: Operation,
+        half: Option<&FirstHalf>,
+        endpoint: &Instance,
+        stats: &Arc<Stats>,
+    ) -> bool {
+        let mut state = self.state.lock();
+        let Lanes { halves, messages, .. } = &mut *state;
+        let goes_on = match half {
+            Some(half) => halves.end(operation.ticket.key().as_ref(), half),
+            None => Ok(()),
+        };
+        // Without an entry its last peer was closed in this moment.
+        let messages = goes_on.and_then(|()| messages.get_mut(endpoint).ok_or(ErrorKind::Closed));
+        match messages {
+            Ok(messages) => {
+                let command = Command::Submit(operation);
+                self.tell_or_open(&mut messages.lane, command, Some(*endpoint), None, stats)
+            }
+            Err(kind) => {
+                drop(state);
+                operation.ticket.complete(Err(Error::new(kind)));
+                false
+            }
         }
     }
 
@@ -290,20 +330,15 @@ impl Link {
         if !self.bulk.is_empty() {
             self.bulk.give_up(&GiveUp::Cancelled(&HashSet::from([key.clone()])));
         }
-        self.tell_all(|| Command::Cancel(key.clone()));
+        let mut state = self.state.lock();
+        state.halves.cancel(key);
+        state.tell_all(|| Command::Cancel(key.clone()));
     }
 
     /// Ends operations on local regions that are being closed.
     pub(crate) fn revoke(&self) {
         self.bulk.give_up(&GiveUp::Revoked);
-        self.tell_all(|| Command::Revoke);
-    }
-
-    fn tell_all(&self, command: impl Fn() -> Command) {
-        for open in self.state.lock().all() {
-            // A lane that has ended holds nothing that could be told.
-            let _ = open.commands.push(command());
-        }
+        self.state.lock().tell_all(|| Command::Revoke);
     }
 
     /// A peer of this endpoint uses it no more: its operations end, with the endpoint's last peer the lane of its messages,
@@ -311,6 +346,7 @@ impl Link {
     pub(crate) fn leave(&self, remote: &Remote, endpoint: &Instance) -> impl Future<Output = ()> + Send + 'static {
         self.bulk.give_up(&GiveUp::Closed(remote));
         let mut state = self.state.lock();
+        state.halves.close(remote);
         state.peers = state.peers.saturating_sub(1);
         let mut ending = Vec::new();
         if let Some(messages) = state.messages.get_mut(endpoint) {

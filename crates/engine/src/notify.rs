@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Error, ErrorKind},
-    link::Link,
+    link::{FirstHalf, Link},
     op::{Done, Instance, Next, Operation, Request, Ticket},
     region::span::Span,
     stats::Stats,
@@ -16,6 +16,8 @@ pub const NOTIFICATION_BYTES: usize = 16;
 /// Sends the notification of a write that has been applied.
 pub(crate) struct Notify {
     pub(crate) link: Arc<Link>,
+    /// By which the link tells that the operation was given up.
+    pub(crate) half: Arc<FirstHalf>,
     /// Whose message it is.
     pub(crate) endpoint: Instance,
     pub(crate) stats: Arc<Stats>,
@@ -30,33 +32,41 @@ impl Next for Notify {
         let Done::Bytes(length) = done else {
             return ticket.complete(Err(Error::new(ErrorKind::Internal)));
         };
+        let ticket = ticket.then(Box::new(Applied(length)));
+        let timeout = self.deadline.map(|late| late.saturating_duration_since(Instant::now()));
+        // A lane sends what it is given before it looks at the time.
+        if timeout.is_some_and(|left| left.is_zero()) {
+            return ticket.complete(Err(Error::new(ErrorKind::Timeout)));
+        }
         let mut bytes = [0; NOTIFICATION_BYTES];
         bytes[..8].copy_from_slice(&self.addr.to_le_bytes());
         bytes[8..].copy_from_slice(&length.to_le_bytes());
-        let ticket = ticket.then(Box::new(Written(length)));
         match Span::copied(&bytes) {
             Ok(from) => {
                 let request = Request::Send { tag: self.tag, from };
-                self.link.submit(
-                    Operation {
-                        ticket,
-                        request,
-                        timeout: self.deadline.map(|late| late.saturating_duration_since(Instant::now())),
-                    },
-                    &self.endpoint,
-                    &self.stats,
-                );
+                let message = Operation {
+                    ticket,
+                    request,
+                    timeout,
+                };
+                self.link
+                    .submit_message(message, Some(&self.half), &self.endpoint, &self.stats);
             }
-            Err(_) => ticket.complete(Err(Error::new(ErrorKind::Memory).outcome_unknown())),
+            Err(_) => ticket.complete(Err(Error::new(ErrorKind::Memory))),
         }
     }
 }
 
-/// The end of a write whose notification has arrived: what counts is what was written.
-struct Written(u64);
+/// The end of an operation whose write has been applied: what counts is what was written, and a failure says that something
+/// was.
+struct Applied(u64);
 
-impl Next for Written {
+impl Next for Applied {
     fn proceed(self: Box<Self>, ticket: Ticket, _: Done) {
         ticket.complete(Ok(Done::Bytes(self.0)));
+    }
+
+    fn failed(&self, error: Error) -> Error {
+        error.outcome_unknown()
     }
 }

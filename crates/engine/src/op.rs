@@ -114,6 +114,11 @@ impl Issuer {
 /// What follows when the first part of an operation has succeeded; it takes over the duty to end it.
 pub(crate) trait Next: Send + Sync {
     fn proceed(self: Box<Self>, ticket: Ticket, done: Done);
+
+    /// What the whole operation ends with when that part has failed.
+    fn failed(&self, error: Error) -> Error {
+        error
+    }
 }
 
 /// The right, and the duty, to end one operation exactly once. Dropped without an end, it ends with `ERR_CLOSED`.
@@ -153,7 +158,8 @@ impl Ticket {
     pub fn complete(mut self, result: Result<Done, Error>) {
         match (self.next.take(), result) {
             (Some(next), Ok(done)) => next.proceed(self, done),
-            (_, result) => self.end(result),
+            (Some(next), Err(error)) => self.end(Err(next.failed(error))),
+            (None, result) => self.end(result),
         }
     }
 
@@ -187,12 +193,12 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(issuer) = self.issuer.take() {
-            issuer.tell(
-                self.id,
-                self.operation,
-                self.has_begun,
-                Err(Error::new(ErrorKind::Closed)),
-            );
+            let closed = Error::new(ErrorKind::Closed);
+            let error = match &self.next {
+                Some(next) => next.failed(closed),
+                None => closed,
+            };
+            issuer.tell(self.id, self.operation, self.has_begun, Err(error));
         }
     }
 }

@@ -107,11 +107,15 @@ impl Peer {
 
     /// Hands over a write that the peer is told of: when it has been applied, a message with this tag follows, whose 16
     /// bytes are the address and the length of the write. The operation ends when a receive of the peer's holds it; when
-    /// that fails, the write has been applied all the same.
+    /// that fails, the write has been applied all the same, and the error says that its outcome is unknown.
     pub fn write_and_notify(&self, ticket: Ticket, addr: u64, from: Span, tag: u64, timeout: Option<Duration>) {
+        // One that has ended already has none, and tells nothing.
+        let Some(key) = ticket.key() else { return };
         let (link, stats) = (Arc::clone(&self.link), Arc::clone(&self.remote.stats));
+        let half = link.begin_halves(key, &self.remote);
         let ticket = ticket.then(Box::new(Notify {
             link,
+            half,
             endpoint: self.endpoint,
             stats,
             tag,

@@ -7,6 +7,7 @@
 
 mod collection;
 mod fence;
+mod halves;
 mod mailbox;
 mod opening;
 mod parts;

@@ -22,11 +22,11 @@ struct Room {
 #[repr(align(128))]
 struct Freed(AtomicU64);
 
-/// Rooms that no peer has. They are never freed, but used again: so a charge holds one without counting references, which
-/// callers and I/O threads would take from each other for every small operation.
 /// Rooms of a model live as long as one order of it.
 const IN_A_MODEL: bool = cfg!(memlane_loom);
 
+/// Rooms that no peer has. They are never freed, but used again: so a charge holds one without counting references, which
+/// callers and I/O threads would take from each other for every small operation.
 static SPARE: Mutex<Vec<&'static Room>> = Mutex::new(Vec::new());
 
 /// The bytes that wait for one peer.

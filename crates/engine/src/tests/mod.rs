@@ -7,6 +7,7 @@ mod fence;
 mod giving_up;
 mod limits;
 mod links;
+mod notify;
 mod order;
 mod parts;
 mod pipe;
