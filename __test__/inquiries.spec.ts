@@ -131,6 +131,7 @@ test('a question that nobody waits for any more is taken back, and the next is a
   asked.isHeld = true
   const [first, second, short] = [peer.read('new'), peer.read('new'), peer.read('new', { timeoutMs: 20 })]
   t.is(peer.stats().operations.inFlight, 1)
+  await until(() => asked.questions === 1)
   first.cancel()
   t.is(await codeOf(first), 'ERR_ABORTED')
   t.is(await codeOf(short), 'ERR_TIMEOUT')
