@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava'
-import type { EndpointInfo, MemlaneError, Peer, TcpEndpoint } from 'memlane'
+import type { EndpointInfo, MemlaneError, Peer, TcpEndpoint, TransferFuture } from 'memlane'
 import { Child } from './support/child'
 import { counting, endpoint, pair, same } from './support/pair'
+import { RawListener } from './support/raw-listener'
 
 const MIB = 1 << 20
 const MOST = 16 * MIB
@@ -137,4 +138,78 @@ test('where nothing is queued, one operation of any size is taken', async (t) =>
   t.is(await empty, 0, 'nothing takes no room')
   t.is(peer.stats().queuedBytes, 0, 'a cancelled one gives its room back')
   t.is(await peer.write('data', new Uint8Array(MIB)), MIB)
+})
+
+test('bytes that wait for a name count as queued, and are those of the call; a region\'s bytes do not', async (t) => {
+  const { target, initiator, peer } = await pair(t, { maxQueuedBytesPerPeer: MOST })
+  const region = initiator.alloc('local', MIB)
+  const forms: [string, (name: string, source: Uint8Array) => TransferFuture<number>, number][] = [
+    ['write', (name, source) => peer.write(name, source), MIB],
+    ['write with notify', (name, source) => peer.write(name, source, { notify: 1 }), MIB],
+    ['batch', (name, source) => peer.writeBatch([{ remote: name, local: source.subarray(1) }, { remote: name, remoteOffset: MIB - 1, local: source.subarray(0, 1) }]), MIB],
+    ['nothing', (name, source) => peer.write(name, source.subarray(0, 0)), 0],
+  ]
+  for (const [what, issue, bytes] of forms) {
+    const remote = target.alloc(what, MIB, { access: 'write' })
+    const received = what === 'write with notify' ? target.recv(new Uint8Array(16)) : undefined
+    const source = counting(MIB)
+    const write = issue(what, source)
+    t.is(peer.stats().queuedBytes, bytes, what)
+    source.fill(0)
+    t.is(await write, bytes, what)
+    t.is(peer.stats().queuedBytes, 0, what)
+    await received
+    const sent = what === 'batch' ? Buffer.concat([counting(MIB).subarray(1), counting(1)]) : counting(MIB)
+    same(t, remote.copyOut(0, bytes), sent.subarray(0, bytes), what)
+  }
+  target.alloc('region', MIB, { access: 'write' })
+  for (const write of [peer.write('region', region), peer.writeBatch([{ remote: 'region', local: region }])]) {
+    t.is(peer.stats().queuedBytes, 0, 'a region is sent from where it lies')
+    t.is(await write, MIB)
+  }
+  for (const [what, issue, bytes] of forms) {
+    const missing = issue('nowhere', counting(MIB))
+    t.is(peer.stats().queuedBytes, bytes)
+    t.is((await failed(missing)).code, 'ERR_REGION_NOT_FOUND', what)
+    t.is(peer.stats().queuedBytes, 0, `${what}: a name that is not there gives the room back`)
+  }
+  target.alloc('short', 2, { access: 'write' })
+  const long = await failed(peer.write('short', counting(3)))
+  t.like(long, { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' })
+  target.alloc('read only', 8, { access: 'read' })
+  const refused = await failed(peer.write('read only', counting(3)))
+  t.like(refused, { code: 'ERR_ACCESS', operation: 'write' })
+  t.false('entry' in refused, 'to its caller it is no list')
+  t.is(peer.stats().queuedBytes, 0)
+})
+
+test('writes to a name that the peer does not answer for end in ERR_LIMIT, and what is given up gives its room back', async (t) => {
+  let asked = 0
+  const listener = await RawListener.start({ describe: (honest, socket) => void (asked++ === 0 && socket.write(honest)) })
+  t.teardown(() => listener.stop())
+  const initiator = await endpoint(t, { maxQueuedBytesPerPeer: MOST })
+  const peer = await initiator.connect(listener.url)
+  const bytes = new Uint8Array(MIB)
+  const writes = Array.from({ length: 16 }, () => peer.write('unknown', bytes, { timeoutMs: 0 }))
+  t.is(peer.stats().queuedBytes, MOST)
+  for (const issue of [() => peer.write('unknown', bytes), () => peer.write('unknown', bytes, { notify: 1 }), () => peer.writeBatch([{ remote: 'unknown', local: bytes }])]) {
+    const error = await failed(issue())
+    t.like(error, { code: 'ERR_LIMIT', origin: 'local', retryable: true, operation: 'write' })
+    t.regex(error.message, new RegExp(`maxQueuedBytesPerPeer is ${MOST}: ${MOST} bytes are queued for this peer, ${MIB} more do not fit`))
+  }
+  const controller = new AbortController()
+  writes[0]!.cancel()
+  writes[7]!.cancel()
+  t.is(peer.stats().queuedBytes, 14 * MIB, 'at once')
+  const short = peer.write('unknown', bytes, { timeoutMs: 20 })
+  const followed = peer.write('unknown', bytes, { signal: controller.signal })
+  t.is(peer.stats().queuedBytes, MOST)
+  t.is((await failed(short)).code, 'ERR_TIMEOUT')
+  t.is(peer.stats().queuedBytes, MOST - MIB)
+  controller.abort()
+  t.is(peer.stats().queuedBytes, MOST - 2 * MIB)
+  t.is((await failed(followed)).code, 'ERR_ABORTED')
+  await peer.close()
+  for (const write of writes) t.regex((await failed(write)).code, /ERR_(ABORTED|CLOSED)/)
+  t.is(peer.stats().queuedBytes, 0)
 })

@@ -39,7 +39,6 @@ class ListTransfer extends NamedOperation<number> {
       this.#launch()
     } else {
       this.ask(missing.name, missing.entry)
-      if (this.#direction === 'write') plan.copyStaged()
     }
     return this
   }
@@ -47,6 +46,16 @@ class ListTransfer extends NamedOperation<number> {
   /** What was staged is gone with a failure, and the caller's memory is the caller's again. */
   protected override get repeatable(): boolean {
     return this.#direction === 'read' || this.#plan.staged.length === 0
+  }
+
+  protected override get stages(): boolean {
+    return this.#direction === 'write' && this.#plan.staged.length > 0
+  }
+
+  /** Before its names were found, of a write alone: nobody says its lengths but its caller. */
+  protected override stage(op: number, peer: number): boolean {
+    this.#plan.layOut()
+    return this.#stage(op, peer, WRITE)
   }
 
   protected override resume(): void {
@@ -69,9 +78,10 @@ class ListTransfer extends NamedOperation<number> {
     plan.checkLocals()
     const peer = this.remote.lifetime.use()
     const at = attached()
-    const op = begin(this)
     const opcode = this.#direction === 'read' ? READ : WRITE
-    if (plan.staged.length > 0 && !this.#stage(op, peer, opcode)) return
+    const staged = this.takeStaged()
+    const op = staged ?? begin(this)
+    if (staged === undefined && plan.staged.length > 0 && !this.#stage(op, peer, opcode)) return
     native.transferList(at, op, peer, opcode, plan.numbers, this.timeoutMs)
   }
 

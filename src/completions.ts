@@ -17,6 +17,11 @@ export interface Completion {
   complete(op: number, state: number, value: number): void
   /** Asks the engine to end `op` early; its record still comes. */
   giveUp(op: number): void
+  /**
+   * Blocks until there is something to be fetched that it waits for, or its end has come; false when `milliseconds` passed
+   * before. Undefined where that is the record of its own operation, which the engine knows.
+   */
+  block?(milliseconds: number): boolean | undefined
 }
 
 const slots: (Completion | undefined)[] = []
@@ -105,6 +110,11 @@ export function release(): void {
 /** Asks the engine to end the operation of a slot early. */
 export function giveUp(op: number): void {
   slots[op]?.giveUp(op)
+}
+
+/** Blocks for the operation of a slot that the engine does not know yet; undefined where it does. */
+export function block(op: number, milliseconds: number): boolean | undefined {
+  return slots[op]?.block?.(milliseconds)
 }
 
 /**

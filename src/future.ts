@@ -1,6 +1,6 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { checkSeconds } from './arguments.js'
-import { admit, attached, drain, giveUp, retract, type Completion } from './completions.js'
+import { admit, attached, block, drain, giveUp, retract, type Completion } from './completions.js'
 import { isTraced, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { illegalConstructor, MemlaneError } from './errors.js'
 import { native } from './native.js'
@@ -217,7 +217,8 @@ export abstract class TransferFuture<T> extends Promise<T> {
     while (this.#state === PENDING) {
       const left = Math.max(0, Math.ceil(deadline - now()))
       // In slices, because a worker that sleeps in native code cannot be terminated until it comes back.
-      if (native.waitSync(attached(), this.#operation, Math.min(left, SLICE_MS))) drain()
+      const slice = Math.min(left, SLICE_MS)
+      if (block(this.#operation, slice) ?? native.waitSync(attached(), this.#operation, slice)) drain()
       else if (left <= SLICE_MS) return null
     }
     if (this.#state === FULFILLED) return this.#result as T

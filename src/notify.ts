@@ -2,12 +2,10 @@ import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { awaitedAsPromise, begin, fulfil } from './future.js'
 import { native } from './native.js'
+import { STAGED } from './plan.js'
 import { MemoryRegion, regionHandle } from './region.js'
 import type { Remote } from './remote.js'
-import { Transfer, WRITE } from './transfer.js'
-
-/** The staged memory of an operation, where a native call takes a region. */
-const STAGED = -1
+import { stageWrite, Transfer } from './transfer.js'
 
 /** A write that the peer is told of by a message, behind it. */
 export class NotifiedWrite extends Transfer<number> {
@@ -20,7 +18,7 @@ export class NotifiedWrite extends Transfer<number> {
   readonly #offset: number
   #bytes: Uint8Array | undefined
 
-  /** @param source a region, or bytes that are copied when the write is issued and not kept beyond that */
+  /** @param source a region, or bytes that are copied in the call of `start` and not kept beyond that */
   constructor(
     remote: Remote,
     name: string,
@@ -46,20 +44,24 @@ export class NotifiedWrite extends Transfer<number> {
     return this.#region !== undefined || this.#bytes !== undefined
   }
 
+  protected override get stages(): boolean {
+    return this.#region === undefined
+  }
+
+  protected override stage(op: number, peer: number): boolean {
+    const bytes = this.#bytes as Uint8Array
+    this.#bytes = undefined
+    return stageWrite(op, peer, bytes)
+  }
+
   protected override rest(rest: number): number {
     return rest
   }
 
   protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
     const region = this.#region === undefined ? STAGED : regionHandle(this.#region)
-    const op = begin(this)
-    const bytes = this.#bytes
-    this.#bytes = undefined
-    if (bytes !== undefined) {
-      // False: there is no room, and the operation has ended with the reason.
-      if (!native.stageBytes(attached(), op, peer, WRITE, length)) return
-      native.stageIn(attached(), op, 0, bytes)
-    }
+    const op = this.takeStaged() ?? begin(this)
+    if (this.#bytes !== undefined && !this.stage(op, peer)) return
     native.writeNotify(attached(), op, peer, region, this.#offset, address, length, this.#tag, timeoutMs)
   }
 

@@ -113,12 +113,10 @@ export function startWrite(
         : new NotifiedWrite(remote, name, remoteOffset, count, timeoutMs, notify, source, sourceOffset)
   } else {
     const bytes = part(bytesOf(source, 'source'), sourceOffset, length, 'the source')
-    // Whoever has to ask for the name first writes what the memory held at the call, as promised.
-    const held = region === undefined ? new Uint8Array(bytes) : bytes
     transfer =
       notify === undefined
-        ? new BytesWrite(remote, name, remoteOffset, timeoutMs, held)
-        : new NotifiedWrite(remote, name, remoteOffset, held.byteLength, timeoutMs, notify, held, 0)
+        ? new BytesWrite(remote, name, remoteOffset, timeoutMs, bytes)
+        : new NotifiedWrite(remote, name, remoteOffset, bytes.byteLength, timeoutMs, notify, bytes, 0)
   }
   if (signal?.aborted === true) {
     return Settled.failed(abortedError('write', signal.reason, remote.label), { operation: 'write', peer: remote.label, region: name })

@@ -94,7 +94,8 @@ export class Peer {
    * Into a {@link MemoryRegion} the bytes go straight from the socket; into memory of JavaScript they are copied once, when
    * all are in. Failed or cancelled, it leaves a region's range undefined and memory of JavaScript untouched.
    *
-   * A name that the peer had not described yet costs one round trip more. `into` may not be a resizable ArrayBuffer.
+   * A name that the peer had not described yet costs one round trip more, or two while others are asked for. `into` may
+   * not be a resizable ArrayBuffer.
    *
    * @param name the region's name at the peer
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves
@@ -108,7 +109,7 @@ export class Peer {
    * The bytes of the region `name`, in memory that nobody else can reach: all of an `ArrayBuffer` of its own, so that `byteOffset`
    * is 0 and `new Float32Array(bytes.buffer)` has just these bytes.
    *
-   * A name that the peer had not described yet costs one round trip more.
+   * A name that the peer had not described yet costs one round trip more, or two while others are asked for.
    *
    * @param name the region's name at the peer
    * @throws as `read` with `into`
@@ -123,7 +124,7 @@ export class Peer {
    * can reach. With `rows` those rows of it alone.
    *
    * With `into` a region, `data` is what its `typed()` gives; with `into` an array, `data` is that array. A name that the peer
-   * had not described yet costs one round trip more.
+   * had not described yet costs one round trip more, or two while others are asked for.
    *
    * @param name the region's name at the peer, which made it with `dtype` and `shape`
    * @throws as `read`; `ERR_TENSOR`, at the call where the peer has described the region before: it has no dtype, or one that is
@@ -144,8 +145,9 @@ export class Peer {
    * of JavaScript was copied when the call returned. Failed or cancelled, it leaves the remote range undefined;
    * `outcome: 'unknown'` says that it may have been applied whole.
    *
-   * A name that the peer had not described yet costs one round trip more. Where a restarted peer no longer knows an
-   * address, a write from memory of JavaScript fails once with `ERR_REGION_NOT_FOUND` and `retryable`: the next one finds it.
+   * A name that the peer had not described yet costs one round trip more, or two while others are asked for. Where a
+   * restarted peer no longer knows an address, a write from memory of JavaScript fails once with `ERR_REGION_NOT_FOUND` and
+   * `retryable`: the next one finds it.
    *
    * @param name the region's name at the peer
    * @throws `TypeError` or `RangeError` at the call for wrong arguments, `ERR_OUT_OF_RANGE` also for a range that leaves the
@@ -166,7 +168,7 @@ export class Peer {
    * those for memory of JavaScript are kept until all of the batch is in and copied then. Failed or cancelled, it leaves the
    * ranges of local regions undefined and memory of JavaScript untouched. Entries are read in no certain order.
    *
-   * Names that the peer had not described yet cost one round trip more, all together.
+   * Names that the peer had not described yet cost one round trip more, or two while others are asked for, all together.
    *
    * @throws as `read` with `into`; what is wrong with one entry names its index. The future's failure has it as `entry`, where
    *   one entry is to blame. `ERR_MEMORY` when the system has none to keep the bytes for memory of JavaScript in.
@@ -190,8 +192,9 @@ export class Peer {
    * when the call returned. Failed or cancelled, some entries may have been applied and others not. Entries are applied in
    * no certain order.
    *
-   * Names that the peer had not described yet cost one round trip more, all together. Where a restarted peer no longer knows
-   * an address, a batch with memory of JavaScript in it fails once with `ERR_REGION_NOT_FOUND` and `retryable`.
+   * Names that the peer had not described yet cost one round trip more, or two while others are asked for, all
+   * together. Where a restarted peer no longer knows an address, a batch with memory of JavaScript in it fails once with
+   * `ERR_REGION_NOT_FOUND` and `retryable`.
    *
    * @throws as `write`; what is wrong with one entry names its index. The future's failure has it as `entry`, where one entry
    *   is to blame. `ERR_MEMORY` when the system has none for the copy.

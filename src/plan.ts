@@ -117,7 +117,7 @@ export class Plan {
     if (lengths !== undefined) for (const [entry, length] of lengths) numbers[entry * FIELDS + 3] = length
     this.#bases = found.map(({ addr }) => addr)
     this.#from = regions
-    this.#layOut()
+    this.layOut()
     return undefined
   }
 
@@ -142,11 +142,6 @@ export class Plan {
     for (const region of this.locals) regionHandle(region)
   }
 
-  /** Takes copies of the memory of JavaScript: what is done to that afterwards changes nothing. */
-  copyStaged(): void {
-    for (const part of this.staged) part.view = new Uint8Array(part.view)
-  }
-
   /** Bytes of an entry. */
   lengthOf(entry: number): number {
     return this.numbers[entry * FIELDS + 3] as number
@@ -163,8 +158,8 @@ export class Plan {
     return lengths
   }
 
-  /** Gives every staged part its place, one behind the other. */
-  #layOut(): void {
+  /** Gives every staged part its place, one behind the other; {@link resolve} does. */
+  layOut(): void {
     let bytes = 0
     for (const { entry } of this.staged) {
       this.numbers[entry * FIELDS + 1] = bytes

@@ -1,6 +1,7 @@
 import { MemlaneError } from './errors.js'
 import { attached } from './completions.js'
 import { describedInfo } from './info.js'
+import { Inquiries } from './inquiries.js'
 import type { Lifetime } from './lifetime.js'
 import { native } from './native.js'
 import type { RegionInfo } from './options.js'
@@ -27,6 +28,7 @@ export class Remote {
   /** Which start of its endpoint it last was; those that are not asked do not say. */
   instance: string | undefined = undefined
   #text: string | undefined = undefined
+  #inquiries: Inquiries | undefined = undefined
 
   constructor(lifetime: Lifetime, label: string, describes: boolean, regions: Map<string, RegionInfo>, peers: Peers) {
     this.lifetime = lifetime
@@ -34,6 +36,11 @@ export class Remote {
     this.describes = describes
     this.regions = regions
     this.peers = peers
+  }
+
+  /** The questions that its operations ask it. */
+  get inquiries(): Inquiries {
+    return (this.#inquiries ??= new Inquiries(this))
   }
 
   /** The error for a name that the peer has no region of. */

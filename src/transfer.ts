@@ -1,11 +1,12 @@
 import { rangeError } from './arguments.js'
 import { attached, readStaged, transfer } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
-import { unsafeMemoryError } from './errors.js'
+import { type MemlaneErrorInit, unsafeMemoryError } from './errors.js'
 import { awaitedAsPromise, begin, fulfil } from './future.js'
 import { NamedOperation } from './named.js'
-import { native } from './native.js'
+import { native, type Failure } from './native.js'
 import type { RegionInfo } from './options.js'
+import { STAGED } from './plan.js'
 import { regionHandle, type MemoryRegion } from './region.js'
 import type { Remote } from './remote.js'
 
@@ -186,7 +187,7 @@ export class BytesWrite extends Transfer<number> {
 
   #bytes: Uint8Array | undefined
 
-  /** @param bytes not kept beyond `issue`; a private copy when the name has to be asked for first */
+  /** @param bytes copied in the call of `start`, and not kept beyond that */
   constructor(
     remote: Remote,
     name: string,
@@ -202,19 +203,47 @@ export class BytesWrite extends Transfer<number> {
     return this.#bytes !== undefined
   }
 
+  protected override get stages(): boolean {
+    return true
+  }
+
+  protected override stage(op: number, peer: number): boolean {
+    const bytes = this.#bytes as Uint8Array
+    this.#bytes = undefined
+    return stageWrite(op, peer, bytes)
+  }
+
   protected override rest(rest: number): number {
     return rest
   }
 
-  protected override issue(peer: number, address: number, _length: number, timeoutMs: number): void {
-    const bytes = this.#bytes as Uint8Array
+  protected override issue(peer: number, address: number, length: number, timeoutMs: number): void {
+    const bytes = this.#bytes
+    if (bytes === undefined) {
+      // It waited for its name with a copy: a list alone takes bytes from there.
+      const op = this.takeStaged() as number
+      native.transferList(attached(), op, peer, WRITE, Float64Array.of(STAGED, 0, address, length), timeoutMs)
+      return
+    }
     this.#bytes = undefined
     native.writeBytes(attached(), begin(this), peer, address, bytes, timeoutMs)
+  }
+
+  /** No entry is to blame: to its caller it is no list. */
+  protected override error(failure: Failure, overrides?: Partial<MemlaneErrorInit>): Error {
+    return super.error(failure, { ...overrides, entry: undefined })
   }
 
   protected override finished(_op: number, value: number): void {
     fulfil(this, value)
   }
+}
+
+/** Copies what is to be written into memory under `op`. False when there is no room: the operation has ended with the reason. */
+export function stageWrite(op: number, peer: number, bytes: Uint8Array): boolean {
+  if (!native.stageBytes(attached(), op, peer, WRITE, bytes.byteLength)) return false
+  native.stageIn(attached(), op, 0, bytes)
+  return true
 }
 
 /** Moves the bytes kept under `op` into `view`; JavaScript may have taken its memory away since the call. */
