@@ -24,6 +24,10 @@ export function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'symbol') return 'a symbol'
   if (typeof value !== 'object' || value === null) return String(value)
+  if (Array.isArray(value)) {
+    const first = Array.from({ length: Math.min(value.length, 4) }, (_, index) => (Array.isArray(value[index]) ? 'an array' : shown(value[index])))
+    return `[${[...first, ...(value.length > 4 ? ['…'] : [])].join(', ')}]`
+  }
   // An object that came as JSON may have a `constructor` of its sender's choice.
   const maker: unknown = (value as { constructor?: unknown }).constructor
   return typeof maker === 'function' && maker.name !== '' ? `an instance of ${maker.name.slice(0, 40)}` : 'an object'
