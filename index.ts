@@ -67,4 +67,4 @@ export type {
   PeerStats,
   RegionStats,
 } from './src/stats.js'
-export type { DType, HalfArray, Tensor, TensorArrays, TensorData, TensorOf } from './src/tensor.js'
+export type { DType, HalfArray, Tensor, TensorArrays, TensorData, TensorIn, TensorOf, TensorOfAny } from './src/tensor.js'

@@ -1,8 +1,10 @@
 import { clearTimeout, setTimeout } from 'node:timers'
+import { inspect, type InspectOptionsStylized } from 'node:util'
 import { checkSeconds } from './arguments.js'
 import { admit, attached, drain, giveUp, retract, type Completion } from './completions.js'
 import { isTraced, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { illegalConstructor, MemlaneError } from './errors.js'
+import { printed } from './inspect.js'
 import { native } from './native.js'
 
 const SLICE_MS = 100
@@ -12,6 +14,7 @@ const now = performance.now.bind(performance)
 const PENDING = 0
 const FULFILLED = 1
 const REJECTED = 2
+const STATES = ['pending', 'fulfilled', 'rejected']
 
 interface Waiter<T> {
   resolve(value: T | null): void
@@ -234,6 +237,14 @@ export abstract class TransferFuture<T> extends Promise<T> {
     if (this.#state !== PENDING || this.#extras?.cancelled === true) return
     this.#more().cancelled = true
     giveUp(this.#operation)
+  }
+
+  /** @internal What it is, and not how it is made. To be printed is not to be looked at: a failure that nobody awaits stays one. */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): unknown {
+    if (!(#state in this)) return this
+    const { operation, peer, region } = (this as Partial<Traceable>).about?.() ?? {}
+    const subject = { ...(operation !== undefined && { operation }), ...(peer !== undefined && { peer }), ...(region !== undefined && { region }) }
+    return printed('TransferFuture', { ...subject, state: STATES[this.#state] }, depth, options)
   }
 
   #more(): Extras<T> {

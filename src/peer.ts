@@ -29,7 +29,7 @@ import type { MemoryRegion } from './region.js'
 import { labelOf, Remote } from './remote.js'
 import { startSend } from './send.js'
 import { statsOf, type PeerStats } from './stats.js'
-import type { DType, Tensor, TensorOf } from './tensor.js'
+import type { DType, Tensor, TensorData, TensorIn, TensorOf, TensorOfAny } from './tensor.js'
 import { readTensor } from './tensor-read.js'
 
 /** The peer for a native handle. */
@@ -131,6 +131,8 @@ export class Peer {
    *   `ERR_OUT_OF_RANGE` for `rows` that leave it
    */
   readTensor<D extends DType>(name: string, options: ReadTensorOptions<D> & { dtype: D }): TransferFuture<TensorOf<D>>
+  readTensor<A extends TensorData>(name: string, options: ReadTensorOptions & { into: A }): TransferFuture<TensorIn<A>>
+  readTensor<D extends DType>(name: string, options: ReadTensorOptions & { into: MemoryRegion<D> }): TransferFuture<TensorOfAny<D>>
   readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor>
   readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor> {
     return readTensor(this.#remote, name, options)
