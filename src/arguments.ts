@@ -8,6 +8,12 @@ export type Integer = number | bigint
 /** Memory of JavaScript: any view, or a whole buffer. */
 export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer
 
+/**
+ * A `Uint8Array` over an `ArrayBuffer`, which is not shared: what `fetch` and `crypto.subtle` take. TypeScript before 5.7 has one type
+ * for both.
+ */
+export type OwnBytes = ReturnType<Uint8ArrayConstructor['of']>
+
 /** Deadline of an operation whose caller did not say one. */
 export const DEFAULT_TIMEOUT_MS = 30_000
 const MAX_TIMEOUT_MS = 2 ** 31 - 1

@@ -1,4 +1,4 @@
-import { checkKeys, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, type Bytes } from './arguments.js'
+import { checkKeys, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, type Bytes, type OwnBytes } from './arguments.js'
 import { startBatch } from './batch.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
@@ -113,8 +113,8 @@ export class Peer {
    * @param name the region's name at the peer
    * @throws as `read` with `into`
    */
-  read(name: string, options?: ReadOptions): TransferFuture<Uint8Array>
-  read(name: string, options?: ReadOptions | ReadIntoOptions): TransferFuture<Uint8Array | number> {
+  read(name: string, options?: ReadOptions): TransferFuture<OwnBytes>
+  read(name: string, options?: ReadOptions | ReadIntoOptions): TransferFuture<OwnBytes | number> {
     return startRead(this.#remote, name, options)
   }
 

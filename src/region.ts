@@ -1,4 +1,4 @@
-import { byteCount, checkRange, type Integer } from './arguments.js'
+import { byteCount, checkRange, type Integer, type OwnBytes } from './arguments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { fromFailure, illegalConstructor, MemlaneError, unsafeMemoryError } from './errors.js'
@@ -24,7 +24,7 @@ export interface RegionTraits {
 }
 
 /** Memory of JavaScript for a copy; it has less room than a region can have. */
-function roomFor(bytes: number): Uint8Array {
+function roomFor(bytes: number): OwnBytes {
   try {
     return new Uint8Array(bytes)
   } catch (cause) {
@@ -201,7 +201,7 @@ export class MemoryRegion<D extends DType = DType> {
    * @throws `RangeError` `ERR_OUT_OF_RANGE` when the range leaves the region; `ERR_CLOSED` on a closed region; `ERR_FILE` when
    *   a mapped file was truncated meanwhile
    */
-  copyOut(offset: Integer = 0, length?: Integer): Uint8Array {
+  copyOut(offset: Integer = 0, length?: Integer): OwnBytes {
     const handle = this.#lifetime.use()
     const start = byteCount(offset, 'offset')
     const count = length === undefined ? Math.max(0, this.length - start) : byteCount(length, 'length')
