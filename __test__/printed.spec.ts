@@ -45,6 +45,27 @@ test('a context and a future are printed as what they are', async (t) => {
   t.is(inspect(context), 'TcpContext { closed: true, endpoints: 0, peers: 0 }')
 })
 
+test('a future that was only printed fails without being an unhandled rejection, one that is awaited fails whoever awaits it', async (t) => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  t.teardown(() => process.off('unhandledRejection', note))
+  const target = await endpoint(t)
+  const printed = target.recv(new Uint8Array(1))
+  const awaited = target.recv(new Uint8Array(1))
+  const failure = awaited.then(
+    () => undefined,
+    (error: unknown) => (error as { code: string }).code
+  )
+  t.regex(inspect([printed, awaited]), /state: 'pending'/)
+  await target.close()
+  t.is(await failure, 'ERR_CLOSED')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.deepEqual(unhandled, [])
+  t.regex(inspect(printed), /state: 'rejected'/)
+  await t.throwsAsync(printed.wait(), { code: 'ERR_CLOSED' } as object)
+})
+
 test('printing goes by the options that it is asked with, and takes what looks like one of them', async (t) => {
   const target = await endpoint(t)
   t.is(inspect({ a: { b: target } }, { depth: 1 }), '{ a: { b: [TcpEndpoint] } }')

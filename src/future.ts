@@ -239,9 +239,18 @@ export abstract class TransferFuture<T> extends Promise<T> {
     giveUp(this.#operation)
   }
 
-  /** @internal What it is, and not how it is made. To be printed is not to be looked at: a failure that nobody awaits stays one. */
-  [inspect.custom](depth: number, options: InspectOptionsStylized): unknown {
-    if (!(#state in this)) return this
+  /** @internal What it is, and not how it is made. */
+  get [inspect.custom](): (depth: number, options: InspectOptionsStylized) => unknown {
+    if (!(#state in this)) return () => this
+    const isSeen = this.#isSeen
+    return (depth, options) => {
+      // To be printed is not to be looked at, though Node asks for `constructor` between this function and its call.
+      this.#isSeen = isSeen
+      return this.#print(depth, options)
+    }
+  }
+
+  #print(depth: number, options: InspectOptionsStylized): string {
     const { operation, peer, region } = (this as Partial<Traceable>).about?.() ?? {}
     const subject = { ...(operation !== undefined && { operation }), ...(peer !== undefined && { peer }), ...(region !== undefined && { region }) }
     return printed('TransferFuture', { ...subject, state: STATES[this.#state] }, depth, options)
