@@ -15,7 +15,7 @@ export { processDirectory } from './src/process-directory.js'
 export { MemoryRegion } from './src/region.js'
 export { DTYPES } from './src/tensor.js'
 
-export type { Bytes, Integer } from './src/arguments.js'
+export type { Bytes, Integer, OwnBytes } from './src/arguments.js'
 export type { Announcement, Directory, LookupOptions, NamedTarget } from './src/directory.js'
 export type { ArgumentErrorCode, ErrorCode, ErrorOrigin, MemlaneErrorInit } from './src/errors.js'
 export type { OperationMessage, OperationSubject } from './src/diagnostics.js'
@@ -67,4 +67,4 @@ export type {
   PeerStats,
   RegionStats,
 } from './src/stats.js'
-export type { DType, HalfArray, Tensor, TensorArrays, TensorData, TensorOf } from './src/tensor.js'
+export type { DType, HalfArray, Tensor, TensorArrays, TensorData, TensorIn, TensorOf, TensorOfAny } from './src/tensor.js'

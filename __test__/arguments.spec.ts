@@ -341,9 +341,13 @@ test('classes that are not made with new say how they are made', (t) => {
 test('what looks right and would do something else is refused, and says what to do', (t) => {
   const { target, initiator, peer, region } = t.context as unknown as Record<string, Loose>
   const cases: [() => unknown, RegExp][] = [
-    // Without either key nobody knows which wire it speaks; writes on the wrong one would not be acknowledged.
-    [() => initiator?.connect?.({ host: '127.0.0.1', port: t.context.target.port }), /neither memlane nor mr_info.*\{ wire \}/],
-    [() => initiator?.connect?.(peer), /neither memlane nor mr_info/],
+    // With something else than an address in it nobody knows which wire it speaks; writes on the wrong one would not be acknowledged.
+    [() => initiator?.connect?.({ host: '127.0.0.1', port: t.context.target.port, regions: {} }), /neither \{ host, port \} alone nor an endpoint info/],
+    [() => initiator?.connect?.(peer), /neither \{ host, port \} alone.*wire: 'native'/],
+    [() => initiator?.connect?.({ nmae: 'x' }), /^target must be tcp:\/\/host:port, \{ host, port \}, .* or \{ name \}.* with \["nmae"\]$/],
+    [() => initiator?.connect?.({ url: 'tcp://127.0.0.1:1' }), /^target must be /],
+    [() => peer?.readTensor?.('x', { rows: [3] }), /\[from, to\]; got \[3\]$/],
+    [() => peer?.readTensor?.('x', { rows: ['a', 1, [2], 3, 4] }), /; got \["a", 1, an array, 3, …\]$/],
     [() => initiator?.connect?.('x'), /\{ name \} for an announced one/],
     [() => target?.alloc?.('t', { dtype: 'int8', shape: [1] }, { access: 'read' }), /leave the third argument out/],
     [() => peer?.read?.('x', { intoOffset: 1 }), /intoOffset .* into, which is missing/],

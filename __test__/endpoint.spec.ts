@@ -38,6 +38,8 @@ test('a peer is reached by URL, by info, and by the JSON of its info', async (t)
     `TCP://127.0.0.1:${target.port}`,
     `tcp://localhost:${target.port}`,
     new URL(url(target)),
+    { host: '127.0.0.1', port: target.port },
+    JSON.stringify({ host: '127.0.0.1', port: target.port }),
     info,
     JSON.stringify(info),
     JSON.stringify(info, null, 2),

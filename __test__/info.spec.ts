@@ -89,6 +89,11 @@ for (const [what, given, reason] of [...WRONG, ...WRONG_GIVEN]) {
     } catch {
       return
     }
+    // An object with nothing of an info in it is an argument of another kind.
+    if (what.endsWith('__proto__') && typeof parsed === 'object' && !('port' in (parsed as object)) && !reason.source.includes('addr')) {
+      t.throws(() => initiator.connect(parsed as PeerInfo), { instanceOf: TypeError, message: /^target must be/ })
+      return
+    }
     // An object can have no name twice, and nothing is as deep as what JSON.parse accepts.
     if (!isTooLong && !reason.source.includes('twice')) refused(t, initiator, parsed, reason)
   })

@@ -180,6 +180,7 @@ test('what cannot be mapped is ERR_FILE, with the system’s error where there i
   const fails = async (what: string, map: Promise<unknown>, cause?: string): Promise<void> => {
     const error = (await t.throwsAsync(map, undefined, what)) as MemlaneError
     t.like(error, { name: 'MemlaneError', code: 'ERR_FILE', origin: 'local', retryable: false }, what)
+    t.regex(error?.message ?? '', /^mapFile.*["']\/.*["']/, `${what}: the message names the path`)
     t.is((error.cause as NodeJS.ErrnoException | undefined)?.code, cause, what)
   }
   await fails('missing', owner.mapFile('x', join(place, 'none')), 'ENOENT')

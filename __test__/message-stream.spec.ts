@@ -129,6 +129,77 @@ test('return ends readers that wait, and drops what was taken and not read', asy
   t.deepEqual(await target.messages().return?.(), { done: true, value: undefined }, 'also before anybody read')
 })
 
+test('a signal ends a loop with ERR_ABORTED and its reason, and withdraws what was posted', async (t) => {
+  const { target, peer } = await pair(t)
+  const controller = new AbortController()
+  const reason = new Error('enough')
+  const got: string[] = []
+  const loop = (async () => {
+    for await (const message of target.messages({ signal: controller.signal })) {
+      got.push(text(message))
+      controller.abort(reason)
+    }
+  })()
+  await peer.send(Buffer.from('one'))
+  const error = await t.throwsAsync(loop, { code: 'ERR_ABORTED' } as object)
+  t.is(error?.cause, reason)
+  t.deepEqual(got, ['one'])
+  const receive = target.recv(new Uint8Array(8))
+  await peer.send(Buffer.from('two'))
+  t.is(text(await receive), 'two')
+})
+
+test('after a signal no message is taken any more, also when there is room again', async (t) => {
+  const { target, peer } = await pair(t)
+  const controller = new AbortController()
+  const stream = target.messages({ buffered: 1, signal: controller.signal })
+  const first = stream.next()
+  const sent = [1, 2, 3].map((byte) => peer.send(Uint8Array.of(byte)))
+  t.is((await first).value.data[0], 1)
+  await sent[1]
+  controller.abort()
+  t.is((await stream.next()).value.data[0], 2)
+  await t.throwsAsync(stream.next(), { code: 'ERR_ABORTED' } as object)
+  t.is((await target.recv(new Uint8Array(1))).data[0], 3, 'it is there for whoever comes next')
+  await sent[2]
+})
+
+test('after a signal the messages that were taken come first, then its error once, then nothing more', async (t) => {
+  const { target, peer } = await pair(t)
+  for (const buffered of [3, 16]) {
+    const controller = new AbortController()
+    const stream = target.messages({ buffered, signal: controller.signal })
+    const first = stream.next()
+    for (const byte of [1, 2, 3, 4]) await peer.send(Uint8Array.of(byte))
+    t.is((await first).value.data[0], 1)
+    controller.abort()
+    const rest = [(await stream.next()).value.data[0], (await stream.next()).value.data[0], (await stream.next()).value.data[0]]
+    t.deepEqual(rest, [2, 3, 4], `${buffered} buffered`)
+    await t.throwsAsync(stream.next(), { code: 'ERR_ABORTED' } as object)
+    t.deepEqual(await stream.next(), { done: true, value: undefined })
+  }
+  const waiting = new AbortController()
+  const stream = target.messages({ signal: waiting.signal })
+  const readers = [stream.next(), stream.next()]
+  waiting.abort()
+  await t.throwsAsync(readers[0]!, { code: 'ERR_ABORTED' } as object)
+  t.deepEqual(await readers[1], { done: true, value: undefined })
+  const late = target.messages({ signal: AbortSignal.abort('long ago') })
+  t.is((await t.throwsAsync(late.next(), { code: 'ERR_ABORTED' } as object))?.cause, 'long ago')
+  const leaving = new AbortController()
+  const left = target.messages({ buffered: 2, signal: leaving.signal })
+  const one = left.next()
+  for (const byte of [1, 2]) await peer.send(Uint8Array.of(byte))
+  await one
+  leaving.abort()
+  const other = target.recv(new Uint8Array(1))
+  await peer.send(Uint8Array.of(3))
+  t.is((await other).data[0], 3)
+  t.deepEqual(await left.return?.(), { done: true, value: undefined })
+  t.deepEqual(await left.next(), { done: true, value: undefined }, 'whoever has left gets no error')
+  t.like(thrown(() => target.messages({ signal: 1 as never })), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
 test('throw withdraws what was posted and rejects with what was thrown', async (t) => {
   const { target } = await pair(t)
   const stream = target.messages()

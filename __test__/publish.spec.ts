@@ -2,7 +2,7 @@ import { on, once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test from 'ava'
 import { DTYPES, type DType, type MemlaneError, type Publishable } from 'memlane'
-import { endpoint, pair, thrown } from './support/pair'
+import { endpoint, pair, thrown, url } from './support/pair'
 
 const Half = (globalThis as { Float16Array?: new (values: number[]) => Publishable }).Float16Array
 
@@ -183,6 +183,18 @@ test('an array is as long as it is, whatever properties it was given', async (t)
   const second = Uint8Array.of(1, 2, 3)
   Object.defineProperty(second, 'byteLength', { get: () => (asked++ === 0 ? 3 : 100) })
   t.is(target.publish('second', second).length, 3)
+})
+
+test('a shape is its elements by index, whatever its iterator gives', async (t) => {
+  const { target, initiator } = await pair(t)
+  const shape = [2, 3]
+  shape[Symbol.iterator] = () => Array.from({ length: 100 }, () => 1).values()
+  t.deepEqual(target.publish('x', { data: new Uint8Array(6), shape }).shape, [2, 3])
+  t.deepEqual(target.alloc('y', { dtype: 'uint8', shape }).shape, [2, 3])
+  let reads = 0
+  const grows = new Proxy([6], { get: (array, key) => (key === 'length' ? (reads++ === 0 ? 1 : 100) : Reflect.get(array, key)) as unknown })
+  t.deepEqual(target.publish('z', { data: new Uint8Array(6), shape: grows }).shape, [6])
+  t.deepEqual([...(await initiator.connect(url(target))).regions.keys()].sort(), ['x', 'z'], 'peers can read its info')
 })
 
 test('an array that is taken away while its options or its shape are read is refused', async (t) => {

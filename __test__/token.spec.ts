@@ -88,6 +88,23 @@ test('a target hears whether it was the name or the secret that did not match, a
   t.is(new Set(heard).size, 1, heard.join('\n'))
 })
 
+test('a token, tokens or tls that is there and undefined is refused: who wants none leaves it out', (t) => {
+  const tls = { cert: '-----BEGIN', key: '-----BEGIN', ca: undefined }
+  for (const [options, what] of [
+    [{ token: undefined }, 'token'],
+    [{ tokens: undefined }, 'tokens'],
+    [{ tls: undefined }, 'tls'],
+    [{ token: SECRET, tls: undefined }, 'tls'],
+    [{ tokens: { old: 'a' }, token: undefined }, 'token'],
+    [{ allowUnauthenticated: true, host: '0.0.0.0', token: undefined }, 'token'],
+    [{ tls }, 'tls\\.ca'],
+  ] as [object, string][]) {
+    const refused = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE', message: new RegExp(`^${what} must be .*: leave it out to ask`) }
+    t.throws(() => TcpEndpoint.listen(options), refused, what)
+    if (!('host' in options)) t.throws(() => new TcpContext(options), refused, what)
+  }
+})
+
 test('the legacy wire is served beside a token only where that is asked for', async (t) => {
   for (const legacy of [false, true]) {
     const target = await endpoint(t, { token: SECRET, legacy })

@@ -40,9 +40,10 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   const owned = peer.read('x')
   const counted = peer.read('x', { into: region, intoOffset: 1, remoteOffset: 2n, length: 3 })
   const message = await endpoint.recv(new Float32Array(4), { tag: 7, exactSize: true })
-  holds<Equal<typeof owned, TransferFuture<Uint8Array>>>()
+  holds<Equal<typeof owned, TransferFuture<Uint8Array<ArrayBuffer>>>>()
   holds<Equal<typeof counted, TransferFuture<number>>>()
-  holds<Equal<Awaited<typeof owned>, Uint8Array>>()
+  holds<Equal<Awaited<typeof owned>, Uint8Array<ArrayBuffer>>>()
+  holds<Equal<ReturnType<typeof region.copyOut>, Uint8Array<ArrayBuffer>>>()
   holds<Equal<typeof message, Received>>()
   holds<Equal<(typeof message)['peer'], Peer | undefined>>()
   const answered = await endpoint.recv(region, { from: peer })
@@ -81,8 +82,35 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   // @ts-expect-error -- a peer that came has no reason
   endpoint.on('peer', ({ reason }) => reason)
 
-  const tensor = await peer.readTensor('x', { into: endpoint.alloc('y', { dtype: 'int64', shape: [2, 3n] }) })
+  const tensor = await peer.readTensor('x', { into: region })
   holds<Equal<typeof tensor, Tensor>>()
+  // What a literal says of the elements is known from then on, and nobody has to say it again.
+  const made = endpoint.alloc('y', { dtype: 'float32', shape: [2, 3n] })
+  made.typed().fill(1)
+  holds<Equal<typeof made, MemoryRegion<'float32'>>>()
+  holds<Equal<ReturnType<typeof tensors>, void>>()
+  const mapped = await endpoint.mapFile('f', 'f', { dtype: 'int64', shape: [2] })
+  mapped.typed().fill(1n)
+  holds<Equal<typeof mapped, MemoryRegion<'int64'>>>()
+  const bytes = await endpoint.mapFile('f', 'f', { offset: 8 })
+  holds<Equal<typeof bytes, MemoryRegion>>()
+  const anyOf: MemoryRegion[] = [made, mapped, endpoint.alloc('n', 8), endpoint.alloc('d', { dtype: 'int8' as DType, shape: [1] })]
+  holds<Equal<(typeof anyOf)[number]['dtype'], DType | undefined>>()
+  // @ts-expect-error -- a region of whichever type is none of that one
+  const narrowed: MemoryRegion<'float32'> = region
+  // @ts-expect-error -- a region of bytes has no elements that are known
+  endpoint.alloc('n', 8).typed().fill(1)
+  // A tensor in what was passed has just that as its data.
+  const floated = await peer.readTensor('x', { into: new Float32Array(6) })
+  floated.data.fill(1)
+  holds<Equal<typeof floated.dtype, 'float32' | 'complex64'>>()
+  const stored = await peer.readTensor('x', { into: mapped, rows: [0, 1] })
+  stored.data.fill(1n)
+  holds<Equal<typeof stored.dtype, 'int64'>>()
+  const clamped = await peer.readTensor('x', { into: new Uint8ClampedArray(6) })
+  holds<Equal<typeof clamped.data, Uint8ClampedArray<ArrayBuffer>>>()
+  const held: Tensor = floated
+  endpoint.publish('z', floated)
   // As the types of onnxruntime-common have it: texts are among what `data` may be, and refused when it comes to that.
   const ort = {} as { type: 'float32' | 'string'; data: Float32Array | string[]; dims: readonly number[]; location: 'cpu' | 'gpu-buffer' }
   holds<Equal<ReturnType<typeof endpoint.publish>, MemoryRegion>>()
@@ -101,6 +129,7 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   void peer.readTensor('z', { rows: [0] })
   // @ts-expect-error -- an array of JavaScript has no type of elements
   endpoint.publish('z', { data: [1, 2] })
+  void [narrowed, held]
   if (tensor.dtype === 'int64') holds<Equal<typeof tensor.data, BigInt64Array>>()
   if (tensor.dtype === 'bool') holds<Equal<typeof tensor.data, Uint8Array>>()
   holds<Equal<typeof region.dtype, DType | undefined>>()
@@ -130,8 +159,45 @@ async function types(endpoint: TcpEndpoint, peer: Peer, region: MemoryRegion, fu
   holds<typeof loader extends Native ? true : false>()
 }
 
+// As the classes of onnxruntime-common have it, and as docs/tensors.md uses them.
+declare const OrtLike: new (type: 'float32', data: Float32Array | readonly number[], dims?: readonly number[]) => object
+function tensors(endpoint: TcpEndpoint): void {
+  const image = endpoint.alloc('image', { dtype: 'float32', shape: [1, 3, 48, 192], access: 'write' })
+  void new OrtLike('float32', image.typed(), image.shape)
+}
+
+// Whoever passes on what may be missing need not take it apart: `tsconfig.json` has exactOptionalPropertyTypes.
+function passedOn(endpoint: TcpEndpoint, peer: Peer, given: Partial<Record<'text', string>> & Partial<Record<'number', number>>, signal?: AbortSignal): void {
+  const { text, number } = given
+  void memlane.TcpEndpoint.listen({ host: text, port: number, localAddress: text, advertise: text, name: text, maxConnections: number, legacy: undefined })
+  void endpoint.connect('tcp://h:1', { timeoutMs: number, signal, wire: undefined })
+  endpoint.alloc('x', 1, { access: undefined, allow: undefined })
+  void endpoint.mapFile('x', 'x', { access: undefined, offset: number, length: number, dtype: undefined, shape: undefined, unsafeBuffer: undefined, signal })
+  void peer.read('x', { remoteOffset: number, length: number, timeoutMs: number, signal })
+  void peer.read('x', { into: new Uint8Array(1), intoOffset: number })
+  void peer.write('x', new Uint8Array(1), { sourceOffset: number, notify: number })
+  void peer.readTensor('x', { dtype: undefined, rows: undefined, into: undefined, signal })
+  void peer.readBatch([{ remote: 'x', local: new Uint8Array(1), localOffset: number, remoteOffset: number, length: number }], { timeoutMs: number })
+  void peer.send(new Uint8Array(1), { tag: number, length: number, signal })
+  void endpoint.recv(new Uint8Array(1), { tag: number, from: undefined, exactSize: undefined, signal })
+  void endpoint.messages({ tag: number, from: undefined, maxBytes: number, buffered: number, signal })
+  void endpoint.close({ drainMs: number })
+  endpoint.endpointInfo({ as: text })
+  endpoint.publish('x', { data: new Uint8Array(1), shape: undefined, dtype: undefined })
+
+  // @ts-expect-error -- a variable that is not set asks nobody for anything
+  void memlane.TcpEndpoint.listen({ token: text })
+  // @ts-expect-error -- likewise
+  new memlane.TcpContext({ tokens: undefined })
+  // @ts-expect-error -- likewise
+  void memlane.TcpEndpoint.listen({ tls: undefined })
+  // @ts-expect-error -- without it nobody is asked for a certificate
+  void memlane.TcpEndpoint.listen({ tls: { cert: '', key: '', ca: text } })
+}
+
 test('what types promise about the API is compiled with the tests', (t) => {
   t.is(typeof types, 'function')
+  t.is(typeof passedOn, 'function')
 })
 
 const NAMES = {

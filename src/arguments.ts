@@ -8,6 +8,12 @@ export type Integer = number | bigint
 /** Memory of JavaScript: any view, or a whole buffer. */
 export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer
 
+/**
+ * A `Uint8Array` over an `ArrayBuffer`, which is not shared: what `fetch` and `crypto.subtle` take. TypeScript before 5.7 has one type
+ * for both.
+ */
+export type OwnBytes = ReturnType<Uint8ArrayConstructor['of']>
+
 /** Deadline of an operation whose caller did not say one. */
 export const DEFAULT_TIMEOUT_MS = 30_000
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
@@ -24,6 +30,10 @@ export function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'symbol') return 'a symbol'
   if (typeof value !== 'object' || value === null) return String(value)
+  if (Array.isArray(value)) {
+    const first = Array.from({ length: Math.min(value.length, 4) }, (_, index) => (Array.isArray(value[index]) ? 'an array' : shown(value[index])))
+    return `[${[...first, ...(value.length > 4 ? ['…'] : [])].join(', ')}]`
+  }
   // An object that came as JSON may have a `constructor` of its sender's choice.
   const maker: unknown = (value as { constructor?: unknown }).constructor
   return typeof maker === 'function' && maker.name !== '' ? `an instance of ${maker.name.slice(0, 40)}` : 'an object'

@@ -1,4 +1,4 @@
-import { typeError, valueError } from './arguments.js'
+import { shown, typeError, valueError } from './arguments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { MemlaneError } from './errors.js'
@@ -12,6 +12,10 @@ import { makePeer, type Peer } from './peer.js'
 import type { Peers } from './peers.js'
 import { labelOf } from './remote.js'
 
+const WANTED = 'tcp://host:port, { host, port }, what endpointInfo() gave or its JSON, or { name } for an announced one'
+/** What an endpoint info is known by. */
+const OF_INFO = ['host', 'port', 'mr_info', 'memlane']
+
 /** Whom to connect to, and how. */
 export interface Target {
   host: string
@@ -23,7 +27,8 @@ export interface Target {
 }
 
 /**
- * The target that a URL, an endpoint info of at most so many bytes, or its JSON says. `wire` overrules what the info says.
+ * The target that a URL, an endpoint info of at most so many bytes, or its JSON says. `wire` overrules what the info says. A host
+ * and a port alone are what a URL says: every info of a foreign peer has `mr_info` too, be it empty.
  * `exact` wants the endpoint of the info, and not what may have come up at its address since.
  */
 export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefined, exact = false, most?: () => number): Target {
@@ -32,16 +37,23 @@ export function parseTarget(target: string | URL | PeerInfo, wire: Wire | undefi
     return { ...parseUrl(text), wire: wire ?? 'native', regions: new Map() }
   }
   if (text === null || (typeof text !== 'object' && typeof text !== 'string') || Array.isArray(text)) {
-    throw typeError('target', 'a URL, an endpoint info, its JSON, or { name }', text)
+    throw typeError('target', WANTED, text)
+  }
+  if (typeof text === 'object' && Object.keys(text).length > 0 && !OF_INFO.some((key) => key in text)) {
+    throw valueError(`target must be ${WANTED}; got an object with ${shown(Object.keys(text))}`)
   }
   const info = checkInfo(text, most)
-  if (wire === undefined && !info.native && !info.lists) {
-    throw valueError('the target has neither memlane nor mr_info, so that nobody knows which wire it speaks: give { wire } or tcp://host:port')
+  const isNative = info.native || info.isAddress
+  if (wire === undefined && !isNative && !info.lists) {
+    throw valueError(
+      'the target is neither { host, port } alone nor an endpoint info, which has memlane or mr_info beside them. What endpointInfo() gave is one; ' +
+        "or say how it is spoken with: connect(target, { wire: 'native' })"
+    )
   }
   return {
     host: info.host,
     port: info.port,
-    wire: wire ?? (info.native ? 'native' : 'legacy'),
+    wire: wire ?? (isNative ? 'native' : 'legacy'),
     regions: info.regions,
     instance: exact ? info.instance : undefined,
   }

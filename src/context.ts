@@ -1,7 +1,9 @@
+import { inspect, type InspectOptionsStylized } from 'node:util'
 import { checkKeys } from './arguments.js'
 import { attached } from './completions.js'
 import { isTraced, tellEnd, tellStart } from './diagnostics.js'
 import { fromFailure } from './errors.js'
+import { printed } from './inspect.js'
 import { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, DRAIN_BY_LIMIT, limitNames } from './limits.js'
 import { metricsOf } from './metrics.js'
@@ -116,6 +118,13 @@ export class TcpContext {
   /** {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** @internal What it is, and not how it is made. */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): unknown {
+    if (!(#lifetime in this)) return this
+    const { endpoints, peers } = this.stats()
+    return printed('TcpContext', { closed: this.closed, endpoints, peers }, depth, options)
   }
 
   static {

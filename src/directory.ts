@@ -6,7 +6,7 @@ import type { EndpointInfo, PeerInfo } from './options.js'
 /** Options of a directory's `lookup`. */
 export interface LookupOptions {
   /** Fires when nobody waits for the answer any more. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /**

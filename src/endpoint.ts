@@ -1,3 +1,4 @@
+import { inspect, type InspectOptionsStylized } from 'node:util'
 import { announce } from './announcing.js'
 import {
   byteCount,
@@ -25,6 +26,7 @@ import { abortedError } from './errors.js'
 import { emitError, EndpointEmitter } from './events.js'
 import { followed, type TransferFuture } from './future.js'
 import { parseAdvertised } from './info.js'
+import { printed } from './inspect.js'
 import type { Lifetime } from './lifetime.js'
 import { checkDrain, checkLimits, limitNames } from './limits.js'
 import { mapFile } from './map-file.js'
@@ -60,6 +62,7 @@ import type { MemoryRegion } from './region.js'
 import { checkToken } from './rights.js'
 import { checkSecurity, SECURITY_OPTIONS } from './security.js'
 import { statsOf, type EndpointStats } from './stats.js'
+import type { DType } from './tensor.js'
 import { checkNewTls, wrongTls } from './tls.js'
 
 const WIRES: readonly Wire[] = ['native', 'legacy']
@@ -223,7 +226,7 @@ export class TcpEndpoint extends EndpointEmitter {
    *
    * @throws as above; `RangeError` for a shape without elements, or with more bytes than 2^53 - 1
    */
-  alloc(name: string, tensor: TensorOptions): MemoryRegion
+  alloc<D extends DType>(name: string, tensor: TensorOptions<D>): MemoryRegion<D>
   alloc(name: string, size: Integer | TensorOptions, options?: AllocOptions): MemoryRegion {
     return alloc(this.#lifetime, this.#tokens, name, size, options)
   }
@@ -261,15 +264,19 @@ export class TcpEndpoint extends EndpointEmitter {
    *   where `cause` is the system's error if there is one: there is no such file, no right to it, it is none or empty, the
    *   range leaves it; with `ERR_REGION_EXISTS`, `ERR_ABORTED`, `ERR_CLOSED`.
    */
-  mapFile(name: string, path: string | URL | Buffer, options?: MapFileOptions): Promise<MemoryRegion> {
-    return mapFile(this.#lifetime, this.#tokens, name, path, options)
+  mapFile<D extends DType = DType>(
+    name: string,
+    path: string | URL | Buffer,
+    options?: MapFileOptions<D>
+  ): Promise<MemoryRegion<D>> {
+    return mapFile(this.#lifetime, this.#tokens, name, path, options) as Promise<MemoryRegion<D>>
   }
 
   /**
    * The peer at `target`, once it has answered: native peers with their regions, legacy peers with a connection.
    *
-   * @param target `tcp://host:port`, `tcp://[v6]:port`, or what the peer's `endpointInfo()` gave (or its JSON). An info
-   *   without `memlane` is a foreign peer's, which is spoken with on the legacy wire. `{ name }` is whoever announces that
+   * @param target `tcp://host:port`, `tcp://[v6]:port`, `{ host, port }`, or what the peer's `endpointInfo()` gave (or its JSON). An
+   *   info with `mr_info` and without `memlane` is a foreign peer's, which is spoken with on the legacy wire. `{ name }` is whoever announces that
    *   name in the endpoint's directory: waited for, within the one deadline, if nobody does yet or nobody answers behind it.
    * @throws `TypeError` or `RangeError` at the call for wrong arguments; `ERR_PROTOCOL` for an info that is malformed, longer
    *   than `maxInfoBytes`, of another version, or gives a name twice; `ERR_CLOSED`. The future fails with `ERR_CONNECT`,
@@ -324,7 +331,8 @@ export class TcpEndpoint extends EndpointEmitter {
    * It ends when the endpoint, or the peer that it is `from`, closes, after the messages that were taken by then. Leaving the
    * loop, `return()`, `throw()` and the end of `await using` withdraw the posted receives, which consume no message then, and
    * resolve when that is done. What was taken already and not yet read, at most `buffered` messages, is lost with that:
-   * `buffered: 1` keeps it to one.
+   * `buffered: 1` keeps it to one. A `signal` that fires withdraws them too, and loses nothing: `next()` first gives what was taken,
+   * then rejects once with `ERR_ABORTED`, its reason as `cause`.
    *
    * While it is being read it holds the process, as a posted receive does.
    *
@@ -332,13 +340,14 @@ export class TcpEndpoint extends EndpointEmitter {
    *   the system has none to receive in, and the messages end with that.
    */
   messages(options: MessagesOptions = {}): AsyncIterableIterator<Received> & AsyncDisposable {
-    checkKeys(options, ['tag', 'from', 'maxBytes', 'buffered'])
+    checkKeys(options, ['tag', 'from', 'maxBytes', 'buffered', 'signal'])
     const tag = options.tag === undefined ? ANY_TAG : checkTag(options.tag)
     const from = this.#peers.sender(options.from)
     const maxBytes = options.maxBytes === undefined ? 65_536 : byteCount(options.maxBytes, 'maxBytes')
     const buffered = options.buffered === undefined ? 16 : integer(options.buffered, 'buffered', 1, 65_536, ' messages')
+    const signal = options.signal === undefined ? undefined : checkSignal(options.signal)
     this.#lifetime.use()
-    return new MessageStream(this.#lifetime, tag, maxBytes, buffered, this.#peers, from)
+    return new MessageStream(this.#lifetime, tag, maxBytes, buffered, this.#peers, from, signal)
   }
 
   /**
@@ -393,6 +402,15 @@ export class TcpEndpoint extends EndpointEmitter {
   /** {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** @internal What it is, and not how it is made. */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): unknown {
+    if (!(#lifetime in this)) return this
+    const { host, port, closed } = this
+    const name = this.#announcement?.name
+    const owned = { regions: this.#lifetime.owned('region'), peers: this.#lifetime.owned('peer') }
+    return printed('TcpEndpoint', { host, port, ...(name !== undefined && { name }), closed, ...owned }, depth, options)
   }
 }
 

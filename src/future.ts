@@ -1,8 +1,10 @@
 import { clearTimeout, setTimeout } from 'node:timers'
+import { inspect, type InspectOptionsStylized } from 'node:util'
 import { checkSeconds } from './arguments.js'
 import { admit, attached, block, drain, giveUp, retract, type Completion } from './completions.js'
 import { isTraced, type OperationMessage, tellEnd, tellError, tellStart, type Traceable } from './diagnostics.js'
 import { illegalConstructor, MemlaneError } from './errors.js'
+import { printed } from './inspect.js'
 import { native } from './native.js'
 
 const SLICE_MS = 100
@@ -12,6 +14,7 @@ const now = performance.now.bind(performance)
 const PENDING = 0
 const FULFILLED = 1
 const REJECTED = 2
+const STATES = ['pending', 'fulfilled', 'rejected']
 
 interface Waiter<T> {
   resolve(value: T | null): void
@@ -235,6 +238,23 @@ export abstract class TransferFuture<T> extends Promise<T> {
     if (this.#state !== PENDING || this.#extras?.cancelled === true) return
     this.#more().cancelled = true
     giveUp(this.#operation)
+  }
+
+  /** @internal What it is, and not how it is made. */
+  get [inspect.custom](): (depth: number, options: InspectOptionsStylized) => unknown {
+    if (!(#state in this)) return () => this
+    const isSeen = this.#isSeen
+    return (depth, options) => {
+      // To be printed is not to be looked at, though Node asks for `constructor` between this function and its call.
+      this.#isSeen = isSeen
+      return this.#print(depth, options)
+    }
+  }
+
+  #print(depth: number, options: InspectOptionsStylized): string {
+    const { operation, peer, region } = (this as Partial<Traceable>).about?.() ?? {}
+    const subject = { ...(operation !== undefined && { operation }), ...(peer !== undefined && { peer }), ...(region !== undefined && { region }) }
+    return printed('TransferFuture', { ...subject, state: STATES[this.#state] }, depth, options)
   }
 
   #more(): Extras<T> {

@@ -20,6 +20,8 @@ export interface CheckedInfo {
   native: boolean
   /** Whether it says anything of regions. */
   lists: boolean
+  /** Whether it is a host and a port, and nothing else. */
+  isAddress: boolean
   /** The number of the endpoint's start, where the info has it. */
   instance: string | undefined
 }
@@ -147,6 +149,7 @@ export function checkInfo(value: PeerInfo | string, most: () => number = () => L
       regions: checkRegions(info.mr_info, typeof value === 'string'),
       native: memlane !== undefined,
       lists: info.mr_info !== undefined,
+      isAddress: Object.keys(info).length === 2,
       instance: instanceOf(memlane),
     }
   })

@@ -9,11 +9,19 @@ export class Lifetime {
   readonly #jobs = new Set<() => Promise<void> | void>()
   #closing: Promise<void> | undefined = undefined
   #holds = false
+  /** Open ones that end with it, by the first word of what they are. */
+  readonly #owned = new Map<string, number>()
 
   constructor(handle: number, what: string, owner?: Lifetime) {
     this.#handle = handle
     this.#what = what
     this.#owner = owner
+    if (owner !== undefined) owner.#count(what, 1)
+  }
+
+  /** How many of a kind are open that end with it. */
+  owned(kind: string): number {
+    return this.closed ? 0 : (this.#owned.get(kind) ?? 0)
   }
 
   get closed(): boolean {
@@ -33,6 +41,7 @@ export class Lifetime {
 
   /** Closes once: `close` runs at the first call, and not at all when the owner closed before. */
   end(close: (handle: number) => Promise<void>): Promise<void> {
+    if (this.#closing === undefined && this.#owner !== undefined) this.#owner.#count(this.#what, -1)
     this.#closing ??= this.#owner?.ending() ?? (this.#jobs.size === 0 ? close(this.#handle) : this.#endAfterJobs(close))
     this.hold(false)
     return this.#closing
@@ -56,6 +65,11 @@ export class Lifetime {
   /** The close under way or over, if there is one. */
   ending(): Promise<void> | undefined {
     return this.#closing
+  }
+
+  #count(what: string, change: number): void {
+    const [kind] = what.split(' ', 1) as [string]
+    this.#owned.set(kind, (this.#owned.get(kind) ?? 0) + change)
   }
 
   async #endAfterJobs(close: (handle: number) => Promise<void>): Promise<void> {

@@ -65,7 +65,10 @@ export function mapFile(
     const made = native.mapFile(attached(), endpoint.use(), name, fd, offset, length, access, allow, tensor?.dtype, shape)
     if (made.failure !== undefined) {
       const cause = systemError(made.failure)
-      throw fromFailure(made.failure, cause === undefined ? undefined : { cause })
+      const { failure } = made
+      // Those of the name are not about the file.
+      const message = failure.code === 'ERR_FILE' ? `mapFile ${JSON.stringify(String(path))}: ${failure.message}` : failure.message
+      throw fromFailure({ ...failure, message }, cause === undefined ? undefined : { cause })
     }
     const refusal = made.shrinks
       ? unsafeBuffer

@@ -1,4 +1,5 @@
-import { MemlaneError } from './errors.js'
+import { abortedError, MemlaneError } from './errors.js'
+import { followed } from './future.js'
 import type { Lifetime } from './lifetime.js'
 import type { Received } from './options.js'
 import type { Peers } from './peers.js'
@@ -19,6 +20,7 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   readonly #buffered: number
   readonly #peers: Peers
   readonly #from: number
+  readonly #signal: AbortSignal | undefined
   readonly #posted = new Set<OwnedReceive>()
   /** Messages that nobody has asked for yet; together with the posted receives never more than `buffered`. */
   readonly #ready: Received[] = []
@@ -29,13 +31,14 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   #ended: (() => void) | undefined = undefined
   #ending: Promise<void> | undefined = undefined
 
-  constructor(endpoint: Lifetime, tag: number, maxBytes: number, buffered: number, peers: Peers, from: number) {
+  constructor(endpoint: Lifetime, tag: number, maxBytes: number, buffered: number, peers: Peers, from: number, signal?: AbortSignal) {
     this.#endpoint = endpoint
     this.#tag = tag
     this.#maxBytes = maxBytes
     this.#buffered = buffered
     this.#peers = peers
     this.#from = from
+    this.#signal = signal
   }
 
   next(): Promise<IteratorResult<Received, undefined>> {
@@ -58,6 +61,7 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
       this.#ended = resolve
       this.#settle()
     }))
+    this.#failure = undefined
     return OVER
   }
 
@@ -77,13 +81,20 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   #fill(): void {
     while (!this.#over && this.#posted.size + this.#ready.length < this.#buffered) {
       if (this.#endpoint.closed) return this.#stop()
-      const receive = new OwnedReceive(this.#endpoint.use(), this.#maxBytes, this.#tag, this.#peers, this.#from)
+      // Also where it fired while nothing was posted, which would have followed it.
+      if (this.#signal?.aborted === true) return this.#abort(abortedError('recv', this.#signal.reason))
+      const receive = followed(new OwnedReceive(this.#endpoint.use(), this.#maxBytes, this.#tag, this.#peers, this.#from), this.#signal)
       this.#posted.add(receive)
       receive.wait().then(
         (message) => this.#received(receive, message),
         (error: Error) => this.#failed(receive, error)
       )
     }
+  }
+
+  #abort(error: Error): void {
+    this.#failure ??= error
+    this.#stop()
   }
 
   #stop(): void {
@@ -106,7 +117,9 @@ export class MessageStream implements AsyncIterableIterator<Received, undefined,
   #failed(receive: OwnedReceive, error: Error): void {
     this.#posted.delete(receive)
     const code = error instanceof MemlaneError ? error.code : undefined
-    if (code !== 'ERR_CLOSED' && code !== 'ERR_ABORTED') this.#failure ??= error
+    // Those that the stream itself has withdrawn are no failure of it.
+    const isWanted = code === 'ERR_ABORTED' && (this.#over || this.#signal?.aborted !== true)
+    if (code !== 'ERR_CLOSED' && !isWanted) this.#failure ??= error
     this.#stop()
     this.#settle()
   }

@@ -12,6 +12,7 @@ import {
   unknownOption,
   valueError,
   type Bytes,
+  type OwnBytes,
 } from './arguments.js'
 import { abortedError } from './errors.js'
 import { followed, type TransferFuture } from './future.js'
@@ -30,7 +31,7 @@ export function startRead(
   remote: Remote,
   name: string,
   options: ReadOptions | ReadIntoOptions | undefined
-): TransferFuture<Uint8Array | number> {
+): TransferFuture<OwnBytes | number> {
   let into: unknown
   let intoOffset = 0
   let remoteOffset = 0
@@ -71,7 +72,7 @@ export function startRead(
       : into !== undefined
         ? new RegionTransfer(remote, READ, name, remoteOffset, length, timeoutMs, into as MemoryRegion, intoOffset)
         : new PrivateRead(remote, name, remoteOffset, length, timeoutMs)
-  return followed(transfer.start(region) as TransferFuture<Uint8Array | number>, signal)
+  return followed(transfer.start(region) as TransferFuture<OwnBytes | number>, signal)
 }
 
 /** `write` of a peer. */

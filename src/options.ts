@@ -17,84 +17,84 @@ export interface Limits {
    * Threads of the process that this context uses to move bytes; one serves many peers, more pay off where one core cannot
    * fill the network. Default 1; 1 to 64.
    */
-  ioThreads?: Integer
+  ioThreads?: Integer | undefined
   /**
    * Most connections to one peer for reads and writes, opened as they are needed: the first is for small operations, the
    * others are for large ones. Messages have one more for each endpoint that sends. Default 2; 1 to 16.
    */
-  lanesPerPeer?: Integer
+  lanesPerPeer?: Integer | undefined
   /** Connections held open as a target; more are closed at once. Default 1,024; 1 to 1,000,000. */
-  maxConnections?: Integer
+  maxConnections?: Integer | undefined
   /** Connections held open as a target from one source address; more are closed at once. Default 64; 1 to 1,000,000. */
-  maxConnectionsPerSource?: Integer
+  maxConnectionsPerSource?: Integer | undefined
   /** Longest operation accepted as a target; longer reads and writes are split. Default 1 GiB; 1 MiB to 1 TiB. */
-  maxOperationBytes?: Integer
+  maxOperationBytes?: Integer | undefined
   /**
    * Private copies that wait for one peer: of writes and messages from memory of JavaScript. What does not fit fails with
    * `ERR_LIMIT` and is not copied; where nothing waits, one operation of any size is taken. Default 256 MiB; 1 MiB to 1 TiB.
    */
-  maxQueuedBytesPerPeer?: Integer
+  maxQueuedBytesPerPeer?: Integer | undefined
   /**
    * Longest endpoint info that a peer is told, or that is taken: from a peer, or by `connect`. One has some 75 bytes a region
    * beside its name, so that the default is enough for ten thousand regions; with more, raise it on both sides. Looking an
    * info through takes the event loop some 2.5 ms for 1,000 regions, and a peer that means harm can make it a second for each
    * MiB. Default 1 MiB; 1 MiB to 256 MiB.
    */
-  maxInfoBytes?: Integer
+  maxInfoBytes?: Integer | undefined
   /** Bytes of messages kept for receives that are not posted yet. Default 1 MiB; 0 to 1 GiB. */
-  maxUnexpectedBytes?: Integer
+  maxUnexpectedBytes?: Integer | undefined
   /** Messages kept for receives that are not posted yet. Default 64; 0 to 8,192. */
-  maxUnexpectedMessages?: Integer
+  maxUnexpectedMessages?: Integer | undefined
   /** How long a message waits for a receive that is not posted yet, from its first byte on. Default 5,000 ms; 1 ms to a day. */
-  unexpectedTimeoutMs?: Integer
+  unexpectedTimeoutMs?: Integer | undefined
   /** Resolving a name and connecting, together. Default 5,000 ms; 1 ms to a day. */
-  connectTimeoutMs?: Integer
+  connectTimeoutMs?: Integer | undefined
   /** From connect or accept until both sides know whom they speak with. Default 5,000 ms; 1 ms to a day. */
-  handshakeTimeoutMs?: Integer
+  handshakeTimeoutMs?: Integer | undefined
   /** From the first byte of a header to its last. Default 10,000 ms; 1 ms to a day. */
-  headerTimeoutMs?: Integer
+  headerTimeoutMs?: Integer | undefined
   /** Longest time without a byte while a body is on its way. Default 30,000 ms; 1 ms to a day. */
-  progressTimeoutMs?: Integer
+  progressTimeoutMs?: Integer | undefined
   /** An idle connection is closed after this. Default 60,000 ms; 1 ms to a day. */
-  idleTimeoutMs?: Integer
+  idleTimeoutMs?: Integer | undefined
   /** Longest refused payload that is read to nowhere so that its connection can go on. Default 1 MiB; 0 to 1 GiB. */
-  drainBytes?: Integer
+  drainBytes?: Integer | undefined
   /** How long a connection that is being closed reads what is still coming. Default 2,000 ms; 0 to a day. */
-  drainMs?: Integer
+  drainMs?: Integer | undefined
   /**
    * Send buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road. Default 0; 0 to
    * 1 GiB.
    */
-  sendBufferBytes?: Integer
+  sendBufferBytes?: Integer | undefined
   /**
    * Receive buffer of sockets to other machines; 0 leaves it to the system, which lets it grow with the road. Default 0; 0 to
    * 1 GiB.
    */
-  receiveBufferBytes?: Integer
+  receiveBufferBytes?: Integer | undefined
   /** Send buffer of sockets whose other end is on this machine; 0 is as for other machines. Default 512 KiB; 0 to 1 GiB. */
-  localSendBufferBytes?: Integer
+  localSendBufferBytes?: Integer | undefined
   /** Receive buffer of sockets whose other end is on this machine; 0 is as for other machines. Default 1 MiB; 0 to 1 GiB. */
-  localReceiveBufferBytes?: Integer
+  localReceiveBufferBytes?: Integer | undefined
 }
 
 /** Certificates and keys in PEM. Each may hold several certificates behind one another. */
 export interface TlsOptions {
   /** The certificate that peers are shown, and behind it those that lead to its authority. With `key`. Default: none; nobody can connect. */
-  cert?: string | Uint8Array
+  cert?: string | Uint8Array | undefined
   /** The private key of `cert`, without a password. */
-  key?: string | Uint8Array
-  /** The authorities that certificates of peers have to be of. No others are believed. Default: none; nobody can be dialled. */
+  key?: string | Uint8Array | undefined
+  /** The authorities that certificates of peers have to be of. No others are believed. Default: none; nobody can be dialled. `undefined` is refused. */
   ca?: string | Uint8Array
   /**
    * What is asked of peers that connect: `'none'` asks for nothing, `'request'` checks a certificate where there is one,
    * `'require'` lets nobody in without one of `ca`. Default `'require'` where there is a `ca`, else `'none'`.
    */
-  clientCert?: 'none' | 'request' | 'require'
+  clientCert?: 'none' | 'request' | 'require' | undefined
   /**
    * The name that certificates of peers have to be for, a DNS name or an IP address. Default: the host that is dialled. Other
    * names than those in `subjectAltName` do not count.
    */
-  serverName?: string
+  serverName?: string | undefined
 }
 
 /** Who may connect to the endpoints of a context, and how they show that they may. */
@@ -103,7 +103,7 @@ export interface Security {
    * The secret that both ends of every connection must know; each proves it to the other, and it never leaves the process.
    * Take 16 random bytes or more, as of `crypto.randomBytes(16)`: the length is not checked, only that it is not empty. A string
    * counts as its UTF-8. Beside {@link tokens} it is one more of them, without a name, and the one that peers are dialled with.
-   * Default: none is asked for.
+   * Default: none is asked for. A `token` that is `undefined` is refused, as a variable that is not set: leave it out.
    */
   token?: string | Uint8Array
   /**
@@ -114,12 +114,12 @@ export interface Security {
    * it first, then take the old one away. A fleet that began with `token: a` goes by `token: a, tokens: { next: b }`, then
    * `tokens: { next: b, '': a }`, where the name `''` is that of a `token`, then `tokens: { next: b }`.
    *
-   * At most 64, `token` among them. No name is a whole number: JavaScript would put it first. Default: none.
+   * At most 64, `token` among them. No name is a whole number: JavaScript would put it first. Default: none; `undefined` is refused.
    */
   tokens?: Readonly<Record<string, string | Uint8Array>>
   /**
    * Encrypts every connection with TLS 1.3, in both directions, and checks certificates. Peers without TLS are neither let in nor
-   * dialled, and the legacy wire is not spoken. A `token` is proven inside of it. Default: connections are not encrypted.
+   * dialled, and the legacy wire is not spoken. A `token` is proven inside of it. Default: connections are not encrypted; `undefined` is refused.
    */
   tls?: TlsOptions
   /**
@@ -127,12 +127,12 @@ export interface Security {
    * in by it, and peers that prove nothing are read from and written to. Default: it is spoken where there is neither a token nor
    * `tls`. `true` beside `tls` is refused.
    */
-  legacy?: boolean
+  legacy?: boolean | undefined
   /**
    * Whether endpoints may listen beyond this machine without a token or TLS: whoever reaches the port may do what the regions grant.
    * Default `false`: that is refused with `ERR_INSECURE_BIND`.
    */
-  allowUnauthenticated?: boolean
+  allowUnauthenticated?: boolean | undefined
 }
 
 /**
@@ -141,30 +141,30 @@ export interface Security {
  */
 export interface ListenOptions extends Limits, Security {
   /** The context that it belongs to, and ends with. Limits are the context's and may not stand beside it. */
-  context?: TcpContext
+  context?: TcpContext | undefined
   /** Address or name to listen on. Default `'127.0.0.1'`: reachable from this machine only. */
-  host?: string
+  host?: string | undefined
   /** TCP port, 0 to 65,535. Default 0: the system picks one, `endpoint.port` tells which. */
-  port?: Integer
+  port?: Integer | undefined
   /**
    * The address of this machine that connections to peers come from: an IPv4 or IPv6 address, no name. Addresses of the other
    * family are not dialled then; a peer that has no other fails with `ERR_CONNECT`. Default: the system's choice.
    */
-  localAddress?: string
+  localAddress?: string | undefined
   /**
    * What the endpoint info says in place of the address that it listens on, for peers that reach it by another one (behind
    * NAT, in a container, listening on `0.0.0.0`): `host`, `host:port`, `[v6]` or `[v6]:port`. Taken as it is. Without a port
    * the info has the one that it listens on. `endpoint.host` and `endpoint.port` stay what they are. Default: neither.
    */
-  advertise?: string
+  advertise?: string | undefined
   /**
    * Announces the endpoint under this name from when it listens to when it closes; whoever had the name loses it. Where those who
    * wait for it are to find regions, make these first and then call {@link TcpEndpoint.announce}. 1 to 255 bytes of UTF-8, no NUL,
    * no lone surrogates. Default: it is not announced.
    */
-  name?: string
+  name?: string | undefined
   /** Where names are announced and looked up. Default: `processDirectory`, the process's own. */
-  directory?: Directory
+  directory?: Directory | undefined
 }
 
 /** Options of the `close` of endpoints, contexts and regions. */
@@ -173,20 +173,20 @@ export interface CloseOptions {
    * How long running work of peers may finish before their connections are cut; 0 cuts them at once. Default: the limit
    * `drainMs`, 2,000 ms unless the context says otherwise; 0 to a day.
    */
-  drainMs?: Integer
+  drainMs?: Integer | undefined
 }
 
 /** Whom a region is for. */
 export interface AllowOptions {
   /** What peers may do. Default: as the method says. */
-  access?: Access
+  access?: Access | undefined
   /**
    * The tokens that it is for, by their names among {@link Security.tokens}: an array where all of them have the `access`, an
    * object of rights where each has its own. For peers that came with another token, or on the legacy wire, there is no such
    * region: it is not in the endpoint info that they get, and its addresses are nobody's. A token that replaces another under a
    * new name has to be named here too. Default: everybody who is let in.
    */
-  allow?: readonly string[] | Readonly<Record<string, Exclude<Access, 'none'>>>
+  allow?: readonly string[] | Readonly<Record<string, Exclude<Access, 'none'>>> | undefined
 }
 
 /** Options of `endpoint.alloc`. */
@@ -195,7 +195,7 @@ export interface AllocOptions extends AllowOptions {
    * What peers may do. Default `'none'`: nothing is reachable unless somebody asked for it, and memory that only this
    * process reads into or writes from needs no rights. A region without rights is not in the endpoint info.
    */
-  access?: Access
+  access?: Access | undefined
 }
 
 /** Options of `endpoint.endpointInfo`. */
@@ -204,13 +204,13 @@ export interface InfoOptions {
    * The name of a token: the info is the one that a peer gets which came with it, regions of some tokens included. Default: the
    * one for everybody who is let in.
    */
-  as?: string
+  as?: string | undefined
 }
 
 /** What `endpoint.alloc` makes a tensor of. */
-export interface TensorOptions extends AllocOptions {
+export interface TensorOptions<D extends DType = DType> extends AllocOptions {
   /** The type of its elements. */
-  dtype: DType
+  dtype: D
   /** Elements by dimension, the last one closest; `[]` is a single element. At most 32, none of them 0. */
   shape: readonly Integer[]
 }
@@ -218,40 +218,40 @@ export interface TensorOptions extends AllocOptions {
 /** Options of `endpoint.publish`. */
 export interface PublishOptions extends AllowOptions {
   /** What peers may do. Default `'read'`. */
-  access?: Access
+  access?: Access | undefined
 }
 
 /** Options of `endpoint.mapFile`. */
-export interface MapFileOptions extends AllowOptions {
+export interface MapFileOptions<D extends DType = DType> extends AllowOptions {
   /**
    * What peers may do. Default `'read'`, for which the file is opened and mapped to be read only, by this process too: it
    * then is no place for a read or a message. All others need the right to write the file; `'none'` is one that only this
    * process reads into or writes from. With an object of rights by token, the file is opened for all of them together.
    */
-  access?: Access
+  access?: Access | undefined
   /** First byte of the file, in bytes, whatever the size of a page. Default 0; 0 to 2^53 - 1. */
-  offset?: Integer
+  offset?: Integer | undefined
   /** Bytes. Default: the rest of the file as it is now, or what `dtype` and `shape` make. 1 to 2^53 - 1. */
-  length?: Integer
+  length?: Integer | undefined
   /** The type of its elements; with `shape`. */
-  dtype?: DType
+  dtype?: D | undefined
   /** Elements by dimension; with `dtype`. */
-  shape?: readonly Integer[]
+  shape?: readonly Integer[] | undefined
   /**
    * Gives the region a `buffer` also where the file may be truncated. Touching a byte that is gone then ends the process by
    * SIGBUS. Default false: such a region has `copyOut` and `text`.
    */
-  unsafeBuffer?: boolean
+  unsafeBuffer?: boolean | undefined
   /** Gives up when it fires; the failure's `cause` is its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** When an operation gives up. */
 export interface Deadline {
   /** Gives up after so many milliseconds. Default 30,000; 0 to 2,147,483,647, where 0 is never. */
-  timeoutMs?: Integer
+  timeoutMs?: Integer | undefined
   /** Gives up when it fires; the failure's `cause` is its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Options of `endpoint.connect`. */
@@ -260,35 +260,35 @@ export interface ConnectOptions {
    * Gives up after so many milliseconds. Default 30,000; 0 to 2,147,483,647, where 0 is never. The endpoint's
    * `connectTimeoutMs` and `handshakeTimeoutMs` hold beside it.
    */
-  timeoutMs?: Integer
+  timeoutMs?: Integer | undefined
   /** Gives up when it fires; the failure's `cause` is its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Which wire to speak. Default: what the info says, and `'native'` for a URL. */
-  wire?: Wire
+  wire?: Wire | undefined
 }
 
 /** Options of `peer.read`. */
 export interface ReadOptions extends Deadline {
   /** First byte of the remote region. Default 0. */
-  remoteOffset?: Integer
+  remoteOffset?: Integer | undefined
   /** Bytes to read. Default: the rest of the remote region. */
-  length?: Integer
+  length?: Integer | undefined
 }
 
 /** Options of `peer.readTensor`. */
 export interface ReadTensorOptions<D extends DType = DType> extends Deadline {
   /** The type that its elements have to be of, which is what TypeScript then knows of them. Default: whichever they are of. */
-  dtype?: D
+  dtype?: D | undefined
   /**
    * The rows to read, `[from, to]`: those along the first axis from `from` up to, and without, `to`, and nothing of the others.
    * The result is a tensor whose first extent is `to - from`; where both are the same it has no elements. Default: all of them.
    */
-  rows?: readonly [from: Integer, to: Integer]
+  rows?: readonly [from: Integer, to: Integer] | undefined
   /**
    * Where the elements go: a region that was made with the same `dtype` and `shape` (no copy), or a typed array of that type
    * and length (one copy, when all are in). With `rows` that is the shape of the rows. Default: memory of their own.
    */
-  into?: MemoryRegion | TensorData
+  into?: MemoryRegion | TensorData | undefined
 }
 
 /** Options of `peer.read` into memory of the caller's. */
@@ -296,26 +296,26 @@ export interface ReadIntoOptions extends ReadOptions {
   /** Where the bytes go: a region (no copy), or memory of JavaScript (one copy, when the data is in). */
   into: MemoryRegion | Bytes
   /** First byte of `into`, in bytes whatever its element size. Default 0. */
-  intoOffset?: Integer
+  intoOffset?: Integer | undefined
   /** Bytes to read. Default: the rest of the remote region, or of `into` where that is shorter. */
-  length?: Integer
+  length?: Integer | undefined
 }
 
 /** Options of `peer.write`. */
 export interface WriteOptions extends Deadline {
   /** First byte of the remote region. Default 0. */
-  remoteOffset?: Integer
+  remoteOffset?: Integer | undefined
   /** First byte of the source, in bytes whatever its element size. Default 0. */
-  sourceOffset?: Integer
+  sourceOffset?: Integer | undefined
   /** Bytes to write. Default: the rest of the source. */
-  length?: Integer
+  length?: Integer | undefined
   /**
    * Tells the peer: a message with this tag follows when the write has been applied, never before. Its 16 bytes are the
    * address and the length of the write, two little-endian u64. The write then ends when a receive of the peer's holds it; if
    * that fails (`ERR_NO_RECEIVE`), the write has been applied all the same, and the error says `outcome: 'unknown'`.
    * 0 to 2^53 - 1.
    */
-  notify?: Integer
+  notify?: Integer | undefined
 }
 
 /** One entry of a batch: a range here, and the range at the peer that it is read from or written to. */
@@ -323,16 +323,16 @@ export interface Assignment {
   /** The region's name at the peer. */
   remote: string
   /** First byte of the remote region. Default 0. */
-  remoteOffset?: Integer
+  remoteOffset?: Integer | undefined
   /** This side's end: a region (no copy), or memory of JavaScript (one copy). */
   local: MemoryRegion | Bytes
   /** First byte of `local`, in bytes whatever its element size. Default 0. */
-  localOffset?: Integer
+  localOffset?: Integer | undefined
   /**
    * Bytes. Default of a read: the rest of the remote region, or of `local` where that is shorter. Default of a write: the
    * rest of `local`.
    */
-  length?: Integer
+  length?: Integer | undefined
 }
 
 /** One entry of a prepared batch. */
@@ -358,11 +358,11 @@ export interface DescriptorOptions extends Deadline, DescriptorRegions {}
 /** Options of `peer.send`. */
 export interface SendOptions extends Deadline {
   /** A number for the receiver to choose messages by. Default 0; 0 to 2^53 - 1. */
-  tag?: Integer
+  tag?: Integer | undefined
   /** First byte of the source, in bytes whatever its element size. Default 0. */
-  sourceOffset?: Integer
+  sourceOffset?: Integer | undefined
   /** Bytes to send. Default: the rest of the source. */
-  length?: Integer
+  length?: Integer | undefined
 }
 
 /** Options of `peer.refresh`. */
@@ -371,7 +371,7 @@ export interface RefreshOptions extends Deadline {}
 /** Options of `endpoint.recv`. */
 export interface ReceiveOptions {
   /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
-  tag?: Integer
+  tag?: Integer | undefined
   /**
    * Takes only messages of this peer, which belongs to the endpoint that receives and is on the native wire. Default:
    * anybody's.
@@ -380,27 +380,32 @@ export interface ReceiveOptions {
    * name was not found. Receives that were posted before take its messages from then on too; until then they wait, and other
    * receives may take them. A receive that is posted ends with `ERR_CLOSED` when the peer is closed here.
    */
-  from?: Peer
+  from?: Peer | undefined
   /** Fails with `ERR_MESSAGE_SIZE` when the message is not exactly as long as the target. Default false. */
-  exactSize?: boolean
+  exactSize?: boolean | undefined
   /** First byte of the target, in bytes whatever its element size. Default 0. */
-  offset?: Integer
+  offset?: Integer | undefined
   /** Bytes to take at most. Default: the rest of the target. */
-  length?: Integer
+  length?: Integer | undefined
   /** Withdraws the receive when it fires; the failure's `cause` is its reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Options of `endpoint.messages`. */
 export interface MessagesOptions {
   /** Takes only messages of this tag. Default: any. 0 to 2^53 - 1. */
-  tag?: Integer
+  tag?: Integer | undefined
   /** Takes only messages of this peer, as a receive does. Default: anybody's. */
-  from?: Peer
+  from?: Peer | undefined
   /** Longest message that is taken whole; of a longer one the rest is lost. Default 65,536; 0 to 2^53 - 1. */
-  maxBytes?: Integer
+  maxBytes?: Integer | undefined
   /** Receives posted and messages taken ahead of whoever reads them, together. Default 16; 1 to 65,536. */
-  buffered?: Integer
+  buffered?: Integer | undefined
+  /**
+   * Ends the messages when it fires: `next()` gives those that were taken already, then rejects once with `ERR_ABORTED`, whose
+   * `cause` is its reason, and is done. A loop that it ends throws that.
+   */
+  signal?: AbortSignal | undefined
 }
 
 /** How a receive ended. */
@@ -462,7 +467,7 @@ export interface EndpointInfo {
   }
 }
 
-/** The endpoint info of a peer, ours or foreign. */
+/** The endpoint info of a peer, ours or foreign; or its address alone, which is spoken with on the native wire. */
 export interface PeerInfo {
   /** An address or a name. */
   host: string

@@ -1,4 +1,4 @@
-import { checkKeys, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, type Bytes } from './arguments.js'
+import { checkKeys, checkSignal, checkTimeout, DEFAULT_TIMEOUT_MS, type Bytes, type OwnBytes } from './arguments.js'
 import { startBatch } from './batch.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
@@ -29,7 +29,7 @@ import type { MemoryRegion } from './region.js'
 import { labelOf, Remote } from './remote.js'
 import { startSend } from './send.js'
 import { statsOf, type PeerStats } from './stats.js'
-import type { DType, Tensor, TensorOf } from './tensor.js'
+import type { DType, Tensor, TensorData, TensorIn, TensorOf, TensorOfAny } from './tensor.js'
 import { readTensor } from './tensor-read.js'
 
 /** The peer for a native handle. */
@@ -114,8 +114,8 @@ export class Peer {
    * @param name the region's name at the peer
    * @throws as `read` with `into`
    */
-  read(name: string, options?: ReadOptions): TransferFuture<Uint8Array>
-  read(name: string, options?: ReadOptions | ReadIntoOptions): TransferFuture<Uint8Array | number> {
+  read(name: string, options?: ReadOptions): TransferFuture<OwnBytes>
+  read(name: string, options?: ReadOptions | ReadIntoOptions): TransferFuture<OwnBytes | number> {
     return startRead(this.#remote, name, options)
   }
 
@@ -132,6 +132,8 @@ export class Peer {
    *   `ERR_OUT_OF_RANGE` for `rows` that leave it
    */
   readTensor<D extends DType>(name: string, options: ReadTensorOptions<D> & { dtype: D }): TransferFuture<TensorOf<D>>
+  readTensor<A extends TensorData>(name: string, options: ReadTensorOptions & { into: A }): TransferFuture<TensorIn<A>>
+  readTensor<D extends DType>(name: string, options: ReadTensorOptions & { into: MemoryRegion<D> }): TransferFuture<TensorOfAny<D>>
   readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor>
   readTensor(name: string, options?: ReadTensorOptions): TransferFuture<Tensor> {
     return readTensor(this.#remote, name, options)

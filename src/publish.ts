@@ -19,7 +19,7 @@ export interface OrtTensor {
   /** Elements by dimension. */
   readonly dims: readonly number[]
   /** Where the elements are. Only those in memory of the processor can be published: `'cpu'`, or not said. */
-  readonly location?: string
+  readonly location?: string | undefined
 }
 
 /** Elements, and what they are where their array does not say. What {@link Peer.readTensor} resolves with is one. */
@@ -27,11 +27,11 @@ export interface TensorSource {
   /** The elements, row by row. */
   data: ElementArray
   /** Elements by dimension. Default: one dimension, as long as `data`. */
-  shape?: readonly Integer[]
+  shape?: readonly Integer[] | undefined
   /** The same as `shape`, by ONNX Runtime's name. */
-  dims?: readonly Integer[]
+  dims?: readonly Integer[] | undefined
   /** The type of the elements. Needed where `data` has their bits only: `bfloat16`, `bool`. Default: what the class of `data` says. */
-  dtype?: DType
+  dtype?: DType | undefined
 }
 
 /** What `endpoint.publish` takes. */

@@ -24,19 +24,19 @@ export type RedisClient = IoredisClient | NodeRedisClient
 /** Options of a {@link RedisDirectory}. */
 export interface RedisDirectoryOptions {
   /** What every key begins with. Default `'memlane:'`. */
-  prefix?: string
+  prefix?: string | undefined
   /**
    * How long the name of a process that died is still found. An announcement is renewed three times in that, or more. Default
    * 15,000 ms; 100 ms to a day.
    */
-  ttlMs?: Integer
+  ttlMs?: Integer | undefined
   /** How long one command may take. Default 5,000 ms; 1 ms to a day. */
-  timeoutMs?: Integer
+  timeoutMs?: Integer | undefined
   /**
    * Called with an `ERR_DIRECTORY` when an announcement cannot be renewed: once an outage, however long. Renewing goes on, and
    * when the server is back the name is announced again.
    */
-  onError?: (error: MemlaneError, name: string) => void
+  onError?: ((error: MemlaneError, name: string) => void) | undefined
 }
 
 const MOST_MS = 86_400_000

@@ -1,4 +1,4 @@
-import { byteCount, checkRange, type Integer } from './arguments.js'
+import { byteCount, checkRange, type Integer, type OwnBytes } from './arguments.js'
 import { attached } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { fromFailure, illegalConstructor, MemlaneError, unsafeMemoryError } from './errors.js'
@@ -24,7 +24,7 @@ export interface RegionTraits {
 }
 
 /** Memory of JavaScript for a copy; it has less room than a region can have. */
-function roomFor(bytes: number): Uint8Array {
+function roomFor(bytes: number): OwnBytes {
   try {
     return new Uint8Array(bytes)
   } catch (cause) {
@@ -75,8 +75,10 @@ export function lazily<T extends object>(holder: T, key: keyof T, isReady: boole
  * which change under them end the process.
  *
  * A region lives until {@link close}, or until its endpoint closes; dropping the object changes nothing.
+ *
+ * @typeParam D the type of its elements, where its maker said which: that of {@link typed}
  */
-export class MemoryRegion {
+export class MemoryRegion<D extends DType = DType> {
   /** Unique at its endpoint; peers find the region by it. */
   readonly name: string
   /** Length in bytes. */
@@ -88,7 +90,7 @@ export class MemoryRegion {
   /** What peers may do by the name of the token that they came with, where it is not there for everybody. */
   readonly allow: Readonly<Record<string, Access>> | undefined
   /** The type of its elements, where it was made as a tensor. */
-  readonly dtype: DType | undefined
+  readonly dtype: D | undefined
   /** Elements by dimension, where it was made as a tensor. */
   readonly shape: readonly number[] | undefined
   readonly #lifetime: Lifetime
@@ -113,7 +115,7 @@ export class MemoryRegion {
     this.address = address
     this.access = access
     this.allow = traits.allow && Object.freeze(Object.fromEntries(traits.allow.map((one) => [one.token, one.access])))
-    this.dtype = traits.tensor?.dtype
+    this.dtype = traits.tensor?.dtype as D | undefined
     this.shape = traits.tensor?.shape
     this.#isStorable = traits.isStorable ?? true
     this.#refusal = traits.refusal
@@ -133,7 +135,7 @@ export class MemoryRegion {
   }
 
   /**
-   * The memory itself, the same ArrayBuffer each time. It stays valid, for this process, after the region was closed.
+   * The memory itself, the same ArrayBuffer each time. One that was taken before the region was closed stays valid for this process.
    *
    * Of a file that was mapped with `access: 'read'` it shows the file's bytes, and what is stored there is this process's
    * alone: neither the file nor a peer gets it.
@@ -152,14 +154,14 @@ export class MemoryRegion {
    *
    * @throws `ERR_TENSOR` on a region without dtype; `ERR_CLOSED` on a closed region; as {@link copyOut}
    */
-  typed(): TensorData
+  typed(): TensorArrays[D]
   /**
    * The same, as the array of a type that the region has to have, so that TypeScript knows it.
    *
    * @param dtype the type of the elements
    * @throws as above; `ERR_TENSOR` also on a region of another type, `TypeError` for a name of none
    */
-  typed<D extends DType>(dtype: D): TensorArrays[D]
+  typed<E extends DType>(dtype: E): TensorArrays[E]
   typed(dtype?: DType): TensorData {
     const wanted = dtype === undefined ? undefined : checkDType(dtype)
     this.#lifetime.use()
@@ -199,7 +201,7 @@ export class MemoryRegion {
    * @throws `RangeError` `ERR_OUT_OF_RANGE` when the range leaves the region; `ERR_CLOSED` on a closed region; `ERR_FILE` when
    *   a mapped file was truncated meanwhile
    */
-  copyOut(offset: Integer = 0, length?: Integer): Uint8Array {
+  copyOut(offset: Integer = 0, length?: Integer): OwnBytes {
     const handle = this.#lifetime.use()
     const start = byteCount(offset, 'offset')
     const count = length === undefined ? Math.max(0, this.length - start) : byteCount(length, 'length')

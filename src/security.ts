@@ -26,7 +26,22 @@ export interface CheckedSecurity {
   allowUnauthenticated: boolean
 }
 
+/** Whom the engine asks for what: with a variable that is not set in their place nobody would be asked for anything. */
+const ASKED_FOR = [
+  ['token', 'a string or a Uint8Array'],
+  ['tokens', 'an object of secrets by their names'],
+  ['tls', 'an object'],
+] as const
+
+/** Refuses what is there and undefined: whoever wants none does not name it. */
+function checkPresent(options: Security): void {
+  for (const [name, kind] of ASKED_FOR) {
+    if (name in options && options[name] === undefined) throw typeError(name, `${kind}: leave it out to ask for none`, undefined)
+  }
+}
+
 export function checkSecurity(options: Security): CheckedSecurity | undefined {
+  checkPresent(options)
   if (SECURITY_OPTIONS.every((name) => options[name] === undefined)) return undefined
   const { token, tokens, tls, legacy, allowUnauthenticated } = options
   const several = named(tokens)
@@ -50,7 +65,7 @@ function named(tokens: Security['tokens']): NamedSecret[] {
   if (tokens === undefined) return []
   if (typeof tokens !== 'object' || tokens === null || Array.isArray(tokens)) {
     // What was given may be the secret itself.
-    throw typeError('tokens', 'an object of secrets by their names', Array.isArray(tokens) ? [] : typeof tokens)
+    throw typeError('tokens', 'an object of secrets by their names', Array.isArray(tokens) ? 'array' : typeof tokens)
   }
   const entries = Object.entries(tokens)
   if (entries.length === 0) throw valueError('tokens holds none: leave it out, or name one')

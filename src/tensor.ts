@@ -65,6 +65,32 @@ export interface TensorOf<D extends DType> {
   data: TensorArrays[D]
 }
 
+/** What the elements of an array can be by its class: `float16` has one of any numbers only as long as TypeScript does not know its own. */
+type DTypeIn<A, D extends DType> = D extends 'float16'
+  ? A extends TensorArrays[Exclude<DType, 'float16' | 'bfloat16' | 'uint16'>] | Uint8ClampedArray
+    ? never
+    : D
+  : A extends TensorArrays[D]
+    ? D
+    : A extends Uint8ClampedArray
+      ? TensorArrays[D] extends Uint8Array
+        ? D
+        : never
+      : never
+
+/** A tensor whose elements are in an array of the caller's. */
+export interface TensorIn<A> {
+  /** The type of its elements: one that such an array can hold. */
+  dtype: { [D in DType]: DTypeIn<A, D> }[DType]
+  /** Elements by dimension; none for a single number. */
+  shape: readonly number[]
+  /** The array. */
+  data: A
+}
+
+/** A tensor of one of several element types. */
+export type TensorOfAny<D extends DType> = { [E in D]: TensorOf<E> }[D]
+
 type ArrayOf = (new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TensorData & ArrayBufferView) & {
   readonly BYTES_PER_ELEMENT: number
 }
@@ -134,9 +160,12 @@ export function tensorText({ dtype, shape }: { dtype: string; shape: readonly nu
 
 function checkShape(value: unknown, what: string): readonly number[] {
   if (!Array.isArray(value)) throw typeError(what, 'an array of integers', value)
-  if (value.length > MAX_DIMENSIONS) throw rangeError(`${what} has ${value.length} dimensions, at most ${MAX_DIMENSIONS} are possible`)
-  // Not by its map, which leaves holes out.
-  return Object.freeze(Array.from(value, (extent, index) => integer(extent, `${what}[${index}]`)))
+  const length = Number(value.length)
+  if (length > MAX_DIMENSIONS) throw rangeError(`${what} has ${length} dimensions, at most ${MAX_DIMENSIONS} are possible`)
+  // By index: its own iterator may give more than its length says, and its map leaves holes out.
+  const shape: number[] = []
+  while (shape.length < length) shape.push(integer(value[shape.length], `${what}[${shape.length}]`))
+  return Object.freeze(shape)
 }
 
 /** Bytes that elements of `size` bytes in that shape have. */

@@ -19,6 +19,9 @@ export function checkTls(options: TlsOptions): CheckedTls {
   checkKeys(options, ['cert', 'key', 'ca', 'clientCert', 'serverName'])
   const { clientCert, serverName } = options
   const checked: CheckedTls = { clientCert: 0 }
+  if ('ca' in options && options.ca === undefined) {
+    throw typeError('tls.ca', 'PEM as a string or a Uint8Array: leave it out to ask nobody for a certificate', undefined)
+  }
   for (const name of ['cert', 'key', 'ca'] as const) {
     const pem = options[name]
     if (pem !== undefined) checked[name] = pemOf(pem, `tls.${name}`)
@@ -57,7 +60,10 @@ export function wrongTls(why: string): TypeError {
 
 /** A copy, so that nobody changes it later. Messages never show it. */
 function pemOf(value: unknown, what: string): Uint8Array {
-  if (typeof value === 'string') return new TextEncoder().encode(value)
+  if (typeof value === 'string') {
+    if (!value.includes('-----BEGIN')) throw valueError(`${what} has no "-----BEGIN": it is the text of a PEM file, not its path; readFileSync(path) reads it`)
+    return new TextEncoder().encode(value)
+  }
   if (!isUint8Array(value)) throw typeError(what, 'PEM as a string or a Uint8Array', typeof value)
   return new Uint8Array(bytesOf(value, what))
 }

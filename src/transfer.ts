@@ -1,4 +1,4 @@
-import { rangeError } from './arguments.js'
+import { rangeError, type OwnBytes } from './arguments.js'
 import { attached, readStaged, transfer } from './completions.js'
 import type { OperationSubject } from './diagnostics.js'
 import { type MemlaneErrorInit, unsafeMemoryError } from './errors.js'
@@ -119,7 +119,7 @@ export class RegionTransfer extends Transfer<number> {
 }
 
 /** A read into memory that the engine makes for it and the caller gets. */
-export class PrivateRead extends Transfer<Uint8Array> {
+export class PrivateRead extends Transfer<OwnBytes> {
   static {
     awaitedAsPromise(this)
   }

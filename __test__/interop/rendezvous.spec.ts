@@ -66,6 +66,8 @@ withWheel('info without the memlane key is dialled with the legacy wire; the whe
   const endpoint = await rig.endpoint()
   endpoint.alloc('ours', 4096, { access: 'read' })
   const wheel = await rig.wheel()
+  // So that { host, port } alone is nobody's info.
+  t.deepEqual((await wheel.info()).mr_info, {})
   await wheel.region('theirs', 4096)
   await wheel.fill('theirs', contentKey('theirs'), 4096)
   const info = await wheel.info()
