@@ -242,10 +242,17 @@ impl Link {
     /// Hands large operations over, to as many lanes as they keep busy.
     pub(crate) fn submit_bulk(&self, operations: Vec<Bulk>, stats: &Arc<Stats>) -> bool {
         let mut state = self.state.lock();
-        operations.into_iter().for_each(|bulk| self.bulk.push(bulk));
+        let mut number = 0;
+        operations.into_iter().for_each(|bulk| number = self.bulk.push(bulk));
         let most = self.lane_limit;
         if most == 1 {
-            return self.tell_or_open(lane(&mut state, 0), Command::Work, None, Some(&self.bulk), stats);
+            return self.tell_or_open(
+                lane(&mut state, 0),
+                Command::Work(number),
+                None,
+                Some(&self.bulk),
+                stats,
+            );
         }
         let wanted = self
             .bulk
@@ -256,10 +263,16 @@ impl Link {
         let mut dialled = false;
         for index in 1..=known {
             if index <= wanted {
-                dialled |= self.tell_or_open(lane(&mut state, index), Command::Work, None, Some(&self.bulk), stats);
+                dialled |= self.tell_or_open(
+                    lane(&mut state, index),
+                    Command::Work(number),
+                    None,
+                    Some(&self.bulk),
+                    stats,
+                );
             } else if let Some(open) = lane(&mut state, index) {
                 // One that is there already may help; one that has ended is not missed.
-                let _ = open.commands.push(Command::Work);
+                let _ = open.commands.push(Command::Work(number));
             }
         }
         dialled
@@ -291,10 +304,17 @@ impl Link {
         let commands = Arc::new(Mailbox::default());
         // Fresh: nobody has closed it.
         let _ = commands.push(command);
-        match self.open(commands, endpoint, bulk, stats) {
+        match self.open(Arc::clone(&commands), endpoint, bulk, stats) {
             Ok(open) => *slot = Some(open),
-            // What was queued ends here: nothing can be dialled from a context that is gone.
-            Err(error) => self.bulk.give_up(&GiveUp::All(&error)),
+            // Nothing can be dialled from a context that is gone, nor without entropy: what was asked for ends with that.
+            Err(error) => {
+                for command in commands.close() {
+                    match command {
+                        Command::Work(number) => self.bulk.is_not_served(number, &error),
+                        command => command.fail(&error),
+                    }
+                }
+            }
         }
         true
     }

@@ -24,12 +24,34 @@ pub(crate) fn preface(instance: [u8; 16]) -> Result<Preface, Error> {
 /// `ERR_INTERNAL` when the system gives none.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
+    #[cfg(test)]
+    if withheld::IS.get() {
+        return Err(Error::new(ErrorKind::Internal).detail("a test withholds it"));
+    }
     #[cfg(any(test, feature = "simulation"))]
     if seeded::fill(&mut bytes) {
         return Ok(bytes);
     }
     getrandom::fill(&mut bytes).map_err(|error| Error::new(ErrorKind::Internal).detail(error.to_string()))?;
     Ok(bytes)
+}
+
+/// A system that gives none.
+#[cfg(test)]
+pub(crate) mod withheld {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static IS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// What comes of this on a thread whose system gives no entropy meanwhile.
+    pub(crate) fn during<T>(asks: impl FnOnce() -> T) -> T {
+        IS.set(true);
+        let came = asks();
+        IS.set(false);
+        came
+    }
 }
 
 /// Numbers that a simulation can have again.

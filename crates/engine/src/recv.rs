@@ -13,9 +13,9 @@ use crate::{
     op::{Done, Instance, Message, OperationKey, Ticket},
     region::span::Span,
     stats::EndpointStats,
+    sync::{Mutex, MutexGuard},
 };
 use memlane_wire::Status;
-use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
 use tokio::time::Instant;
 use unexpected::{State, Unexpected, UnexpectedQueue};
@@ -138,20 +138,23 @@ impl Receives {
 
     /// Posts a receive: it takes the first message that is already there, or waits for one.
     pub(crate) fn post(&self, posted: Posted) {
-        self.place(posted, Place::Back);
+        self.expire(Instant::now());
+        self.place(self.state.lock(), posted, Place::Back);
     }
 
     /// Puts a receive back to the head of the queue: its message was cut off.
     pub(crate) fn put_back(&self, posted: Posted) {
-        if self.state.lock().take_receiving(&posted.ticket) {
-            return posted.ticket.complete(Err(Error::new(ErrorKind::Aborted)));
-        }
-        self.place(posted, Place::Front);
-    }
-
-    fn place(&self, posted: Posted, place: Place) {
         self.expire(Instant::now());
         let mut state = self.state.lock();
+        if state.take_receiving(&posted.ticket) {
+            drop(state);
+            return posted.ticket.complete(Err(Error::new(ErrorKind::Aborted)));
+        }
+        self.place(state, posted, Place::Front);
+    }
+
+    /// Whoever takes a receive from one place to another holds the lock meanwhile: a cancel finds it in one of them.
+    fn place(&self, mut state: MutexGuard<'_, Queues>, posted: Posted, place: Place) {
         if state.closed {
             drop(state);
             return posted.ticket.complete(Err(Error::new(ErrorKind::Closed)));
@@ -329,15 +332,15 @@ impl Receives {
 
     /// The connection of a message that is not complete has ended, or its time is up: nobody gets it.
     pub(crate) fn abandon(&self, key: MessageKey) {
+        self.expire(Instant::now());
         let mut state = self.state.lock();
         let Some(index) = state.unexpected.index(key) else {
             return;
         };
         let message = state.unexpected.remove(index);
         state.unexpected.promote(&self.limits);
-        drop(state);
         if let State::Filling { claimed: Some(posted) } = message.state {
-            self.put_back(posted);
+            self.place(state, posted, Place::Front);
         }
     }
 

@@ -7,10 +7,12 @@
 mod explored;
 
 #[cfg(memlane_loom)]
-pub(crate) use explored::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, Notify, Ordering, RwLock};
+pub(crate) use explored::{
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Notify, Ordering, RwLock,
+};
 #[cfg(not(memlane_loom))]
 pub(crate) use {
-    parking_lot::{Condvar, Mutex, RwLock},
+    parking_lot::{Condvar, Mutex, MutexGuard, RwLock},
     std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     tokio::sync::Notify,
 };

@@ -3,6 +3,7 @@
 use super::{giving_up::GiveUp, mates::Mates, queue::Piece};
 use crate::{
     error::Error,
+    mailbox::Mailbox,
     op::{Operation, PartHolders, Parts, Request, Waiter},
     region::span::Span,
     sync::Mutex,
@@ -30,6 +31,8 @@ pub(crate) struct Bulk {
     deadline: Option<Instant>,
     /// Whether it was queued when the last lane's connection ended.
     repeated: bool,
+    /// Its number among those of its link, in the order in which they came.
+    number: u64,
 }
 
 impl Bulk {
@@ -85,6 +88,7 @@ impl Bulk {
             entry,
             deadline,
             repeated: false,
+            number: 0,
         }
     }
 
@@ -136,6 +140,11 @@ pub(crate) struct BulkQueue {
 struct State {
     queue: VecDeque<Bulk>,
     lanes: usize,
+    /// The number of the last operation that came.
+    last: u64,
+    /// Up to this one lanes that are gone had been told. Of a later one somebody is about to tell a lane: it ends by none that
+    /// has not heard of it.
+    told: u64,
 }
 
 impl BulkQueue {
@@ -150,8 +159,28 @@ impl BulkQueue {
         Arc::downgrade(&mates)
     }
 
-    pub(crate) fn push(&self, bulk: Bulk) {
-        self.state.lock().queue.push_back(bulk);
+    /// Queues an operation; the number by which lanes are told of it, which has to follow: one that is gone by then is opened
+    /// anew.
+    pub(crate) fn push(&self, mut bulk: Bulk) -> u64 {
+        let mut state = self.state.lock();
+        state.last += 1;
+        bulk.number = state.last;
+        state.queue.push_back(bulk);
+        state.last
+    }
+
+    /// No lane could be opened for the operations up to this one: they end with that, unless a lane is there to take them.
+    pub(crate) fn is_not_served(&self, number: u64, error: &Error) {
+        let mut state = self.state.lock();
+        state.told = state.told.max(number);
+        if state.lanes > 0 {
+            return;
+        }
+        let ended = std::mem::take(&mut state.queue);
+        drop(state);
+        for bulk in ended {
+            bulk.skip(error.clone());
+        }
     }
 
     /// Pieces that no lane has taken yet.
@@ -225,21 +254,28 @@ impl BulkQueue {
         Membership {
             queue: Arc::clone(self),
             counted: true,
+            told: 0,
         }
     }
 
     /// One lane less, unless it is the last and something waits that may go by another connection of its own: whether it
-    /// stays for that. What must not wait any more ends.
-    fn retire(&self, error: &Error, may_stay: bool) -> bool {
+    /// stays for that. What must not wait any more ends; what came behind the one that it was `told` of waits for the lane
+    /// that is told next.
+    fn retire(&self, error: &Error, may_stay: bool, told: u64) -> bool {
         let mut state = self.state.lock();
+        state.told = state.told.max(told);
         if state.lanes > 1 {
             state.lanes -= 1;
             return false;
         }
-        let stays = |bulk: &Bulk| may_stay && !bulk.repeated && !bulk.parts.has_failed();
+        let told = state.told;
+        let is_told = |bulk: &Bulk| bulk.number <= told;
+        let stays = |bulk: &Bulk| !bulk.parts.has_failed() && (!is_told(bulk) || may_stay && !bulk.repeated);
         let (mut kept, ended): (VecDeque<_>, VecDeque<_>) = state.queue.drain(..).partition(stays);
-        kept.iter_mut().for_each(|bulk| bulk.repeated = true);
-        let stays = !kept.is_empty();
+        for bulk in &mut kept {
+            bulk.repeated |= is_told(bulk);
+        }
+        let stays = may_stay && !kept.is_empty();
         state.queue = kept;
         state.lanes = usize::from(stays);
         drop(state);
@@ -255,6 +291,8 @@ impl BulkQueue {
 pub(crate) struct Membership {
     queue: Arc<BulkQueue>,
     counted: bool,
+    /// The number of the last operation that the lane was told of.
+    told: u64,
 }
 
 impl Membership {
@@ -262,10 +300,27 @@ impl Membership {
         &self.queue
     }
 
+    /// The lane was told of the operations up to this one.
+    pub(crate) fn told(&mut self, number: u64) {
+        self.told = self.told.max(number);
+    }
+
+    /// The lane has nothing to do: whether it goes, with its mailbox closed and its place free. It stays where something came in
+    /// this very moment. An operation is queued before lanes are told of it: under the queue's lock, either it is seen here or
+    /// whoever tells of it finds the mailbox closed.
+    pub(crate) fn goes<T>(&mut self, commands: &Mailbox<T>) -> bool {
+        let mut state = self.queue.state.lock();
+        if !state.queue.is_empty() || !commands.close_if_empty() {
+            return false;
+        }
+        state.lanes -= usize::from(std::mem::take(&mut self.counted));
+        true
+    }
+
     /// The lane's connection has ended, and it has nothing of its own to dial again for: whether large operations wait that
     /// nobody else is there to take. If not, its place is free.
     pub(crate) fn stays(&mut self, error: &Error) -> bool {
-        self.counted = self.counted && self.queue.retire(error, true);
+        self.counted = self.counted && self.queue.retire(error, true, self.told);
         self.counted
     }
 
@@ -276,10 +331,11 @@ impl Membership {
         }
     }
 
-    /// The lane has failed: when it was the last one, nobody is left to take what is queued.
+    /// The lane has failed, and its mailbox is closed: when it was the last one, nobody is left to take what it, or one before
+    /// it, was told of.
     pub(crate) fn failed(&mut self, error: &Error) {
         if std::mem::take(&mut self.counted) {
-            self.queue.retire(error, false);
+            self.queue.retire(error, false, self.told);
         }
     }
 }

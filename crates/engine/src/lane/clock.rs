@@ -55,12 +55,12 @@ impl<T: Transport> Lane<T> {
                 .unwrap_or_else(|| Error::new(ErrorKind::PeerClosed))
                 .into()),
             _ if self.is_idle() => {
-                // An operation that came in this very moment keeps the lane.
-                if self.commands.close_if_empty() {
-                    Err(End::Idle)
-                } else {
-                    self.take_commands()
-                }
+                // An operation that came in this very moment keeps the lane, or is taken by the next one.
+                let goes = match &mut self.bulk {
+                    Some(bulk) => bulk.goes(&self.commands),
+                    None => self.commands.close_if_empty(),
+                };
+                if goes { Err(End::Idle) } else { self.take_commands() }
             }
             _ if self.inflight.only_sends() && self.tx.pending() == 0 && !self.inflight.is_empty() => {
                 // A message's answer may take as long as its receive; its own deadline is the one that counts.

@@ -186,18 +186,18 @@ impl<T: Transport> Lane<T> {
             self.queue.fail_repeated(&lost);
         }
         self.queue.give_up(&GiveUp::All(error));
-        // The mailbox is closed: whoever queues a large operation from now on opens another lane for it. What was queued before is
-        // ended here, if nobody else is there to take it.
+        let unread: Vec<_> = unread.into_iter().chain(self.taken.drain(..)).collect();
+        // The mailbox is closed: whoever finds it so with a large operation opens another lane for it, however long that is
+        // queued. What this one was told of is ended here, if nobody else is there to take it.
         if let Some(bulk) = &mut self.bulk {
+            for command in &unread {
+                if let Command::Work(number) = command {
+                    bulk.told(*number);
+                }
+            }
             bulk.failed(error);
         }
-        for command in unread.into_iter().chain(self.taken.drain(..)) {
-            match command {
-                Command::Submit(operation) => operation.ticket.complete(Err(error.clone())),
-                Command::Parts(parts) => parts.into_iter().for_each(|part| part.fail(error.clone())),
-                _ => {}
-            }
-        }
+        unread.into_iter().for_each(|command| command.fail(error));
     }
 
     /// Ends the requests that were to end when they have left.

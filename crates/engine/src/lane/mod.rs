@@ -52,8 +52,8 @@ pub(crate) enum Command {
     Submit(Operation),
     /// Requests of an operation of several parts.
     Parts(Vec<Tiny>),
-    /// There are large operations to take pieces of.
-    Work,
+    /// There are large operations to take pieces of, up to the one of this number.
+    Work(u64),
     Cancel(OperationKey),
     /// A part of an operation has failed: end its other parts.
     Abandon,
@@ -62,6 +62,17 @@ pub(crate) enum Command {
     /// A local region is being closed and its fence waits: end what still moves its bytes.
     Revoke,
     Close,
+}
+
+impl Command {
+    /// Ends what it asks for: no lane will look at it.
+    pub(crate) fn fail(self, error: &Error) {
+        match self {
+            Self::Submit(operation) => operation.ticket.complete(Err(error.clone())),
+            Self::Parts(parts) => parts.into_iter().for_each(|part| part.fail(error.clone())),
+            _ => {}
+        }
+    }
 }
 
 /// A connection in the making.
@@ -318,9 +329,12 @@ impl<T: Transport> Lane<T> {
                         parts.into_iter().for_each(|part| self.accept_part(part));
                         Ok(())
                     }
-                    Command::Work => {
-                        let earliest = self.bulk.as_ref().and_then(|bulk| bulk.queue().earliest_deadline());
-                        self.note_deadline(earliest);
+                    Command::Work(number) => {
+                        if let Some(bulk) = &mut self.bulk {
+                            bulk.told(number);
+                            let earliest = bulk.queue().earliest_deadline();
+                            self.note_deadline(earliest);
+                        }
                         Ok(())
                     }
                     // The sender goes with this arm, which is what its receiver waits for.

@@ -83,7 +83,7 @@ impl<T: Transport> Lane<T> {
             let has_bulk = self.bulk.as_ref().is_some_and(|bulk| !bulk.queue().is_empty());
             let brings_work = |command: &Command| match command {
                 Command::Submit(_) | Command::Parts(_) => true,
-                Command::Work => has_bulk,
+                Command::Work(_) => has_bulk,
                 _ => false,
             };
             if !self.queue.is_empty() || self.taken.iter().any(brings_work) {

@@ -14,6 +14,7 @@ mod parts;
 mod pieces;
 mod places;
 mod queued;
+mod receives;
 
 use crate::{
     op::{Completion, CompletionSink, Issuer, Ticket},

@@ -128,7 +128,7 @@ struct Looking {
 
 impl CompletionSink for Looking {
     fn complete(&self, completion: Completion) -> bool {
-        self.was_open.lock().push(self.commands.push(Command::Work).is_ok());
+        self.was_open.lock().push(self.commands.push(Command::Work(0)).is_ok());
         self.told.complete(completion)
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     error::ErrorKind,
     op::{Direction, Done, List, Request, Ticket, channel},
     peer::Peer,
+    random::withheld,
     region::{Access, Region, memory::Memory, span::Span},
 };
 use memlane_wire::Mode;
@@ -226,4 +227,42 @@ async fn a_notification_comes_behind_the_write_that_it_tells_of() {
     assert_eq!(ended.wait().await.unwrap_err().kind(), ErrorKind::RegionNotFound);
     let receiving = recv(&target, 100, Some(78), false);
     assert!(target.cancel_recv(&receiving.key));
+}
+
+fn reading(peer: &Peer, region: &Region, len: usize) -> Started {
+    let request = Request::Read {
+        addr: region.address(),
+        into: private(len),
+    };
+    start(peer, "read", request, None)
+}
+
+#[tokio::test]
+async fn an_operation_whose_lane_cannot_be_opened_ends_with_why_and_alone() {
+    let (target, _initiator, peer) = pair(Mode::Native).await;
+    let region = target.alloc("kv", 3 << 20, Access::READ).unwrap();
+    let large = reading(&peer, &region, 3 << 20);
+    let refused = withheld::during(|| {
+        let from = Span::copied(b"hello").unwrap();
+        let send = start(&peer, "send", Request::Send { tag: 1, from }, None);
+        [reading(&peer, &region, 1), send]
+    });
+    for refused in refused {
+        assert_eq!(refused.ended.wait().await.unwrap_err().kind(), ErrorKind::Internal);
+    }
+    assert_eq!(large.ended.wait().await.unwrap(), Done::Bytes(3 << 20));
+}
+
+#[tokio::test]
+async fn a_large_operation_whose_lanes_cannot_be_opened_ends_with_why_unless_there_is_one() {
+    let (target, _initiator, peer) = pair(Mode::Native).await;
+    let region = target.alloc("kv", 16 << 20, Access::READ).unwrap();
+    let refused = withheld::during(|| reading(&peer, &region, 16 << 20));
+    assert_eq!(refused.ended.wait().await.unwrap_err().kind(), ErrorKind::Internal);
+    // Worth one lane, then four of which three are not to be had.
+    let first = reading(&peer, &region, 2 << 20);
+    let second = withheld::during(|| reading(&peer, &region, 16 << 20));
+    assert_eq!(first.ended.wait().await.unwrap(), Done::Bytes(2 << 20));
+    assert_eq!(second.ended.wait().await.unwrap(), Done::Bytes(16 << 20));
+    assert_eq!(accepted(&target), 1);
 }

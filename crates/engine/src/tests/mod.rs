@@ -5,6 +5,7 @@ mod dial;
 mod events;
 mod fence;
 mod giving_up;
+mod going;
 mod limits;
 mod links;
 mod notify;

@@ -56,7 +56,7 @@ async fn two(there: Behaviour) -> Two {
 impl Two {
     fn start(&self, request: Request) -> Started {
         let started = self.first.start(request, LONG);
-        self.second.0.push(Command::Work).unwrap();
+        self.second.0.push(Command::Work(1)).unwrap();
         started
     }
 }

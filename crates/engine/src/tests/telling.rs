@@ -91,7 +91,7 @@ impl CompletionSink for Asking {
     }
 
     fn wake(&self) {
-        self.1.lock().push(self.0.push(Command::Work).is_ok());
+        self.1.lock().push(self.0.push(Command::Work(0)).is_ok());
     }
 }
 

@@ -97,6 +97,17 @@ pub(crate) fn secured_lane<T: Transport>(
     mode: Mode,
     security: Arc<Security>,
 ) -> (Arc<Mailbox<Command>>, JoinHandle<()>) {
+    let (commands, lane) = resting_lane(bulk, near, mode, security);
+    (commands, tokio::spawn(lane))
+}
+
+/// The same before it is spawned.
+pub(crate) fn resting_lane<T: Transport>(
+    bulk: &Arc<BulkQueue>,
+    near: Vec<T>,
+    mode: Mode,
+    security: Arc<Security>,
+) -> (Arc<Mailbox<Command>>, Lane<T>) {
     let initiator = Target::new(Arc::default()).unwrap();
     let commands = Arc::new(Mailbox::default());
     bulk.mates().add(&commands);
@@ -118,7 +129,7 @@ pub(crate) fn secured_lane<T: Transport>(
         let next = near.next();
         Box::pin(async { next.ok_or_else(|| Error::new(ErrorKind::Connect)) })
     });
-    (commands, tokio::spawn(Lane::new(parts, dialler)))
+    (commands, Lane::new(parts, dialler))
 }
 
 impl Wired {
@@ -130,10 +141,7 @@ impl Wired {
             timeout: Some(timeout),
         };
         let command = match Bulk::take_apart(operation, || self.bulk.holders()) {
-            Ok(bulk) => {
-                self.bulk.push(bulk);
-                Command::Work
-            }
+            Ok(bulk) => Command::Work(self.bulk.push(bulk)),
             Err(small) => Command::Submit(small),
         };
         match self.commands.push(command) {
