@@ -98,7 +98,7 @@ onLinux(test, 'files in memory keep their time when they are written through a m
 })
 
 test('a reader that asks for fresh sums again and again keeps no other from having its own', async (t) => {
-  const path = join(files(t, { f: Buffer.alloc(8 << 20, 1) }), 'f')
+  const path = join(files(t, { f: Buffer.alloc(64 << 20, 1) }), 'f')
   const { url } = await serving(t, path)
   const peer = await peerAt(t, url)
   let isOver = false
@@ -111,7 +111,7 @@ test('a reader that asks for fresh sums again and again keeps no other from havi
   // The second has its sum of what is there already, which it wants afresh.
   for (const said of [/pulled 1 region,[^\n]+verified/, /1 already there, verified/]) {
     const pulling = start(t, ['pull', url, '-o', out])
-    const given = setTimeout(() => pulling.child.kill('SIGKILL'), 30_000)
+    const given = setTimeout(() => pulling.child.kill('SIGKILL'), 15_000)
     const { status, stdout, stderr } = await pulling.ended
     clearTimeout(given)
     t.deepEqual([status, stderr], [0, ''])
