@@ -45,6 +45,8 @@ interface Ask {
 interface Told {
   regions: Readonly<Record<string, Buffer>>
   headers?: readonly string[]
+  /** What stands before the names of tensors. */
+  prefix?: string
   /** Slots by name and file. */
   slots?: readonly (readonly [string, number])[]
   state?: number
@@ -52,7 +54,7 @@ interface Told {
 }
 
 /** An endpoint that says of itself what `memlane serve` says, and whatever of sums. */
-async function pretender(t: ExecutionContext, { regions, headers = [], slots = Object.keys(regions).map((name) => [name, 0] as const), state = 2, sum = () => '00'.repeat(32) }: Told) {
+async function pretender(t: ExecutionContext, { regions, headers = [], prefix = '', slots = Object.keys(regions).map((name) => [name, 0] as const), state = 2, sum = () => '00'.repeat(32) }: Told) {
   const endpoint = await TcpEndpoint.listen()
   t.teardown(() => endpoint.close())
   const publish = (name: string, bytes: Uint8Array) => {
@@ -64,7 +66,7 @@ async function pretender(t: ExecutionContext, { regions, headers = [], slots = O
   for (const [index, header] of headers.entries()) publish(`.memlane/header/${index}`, Buffer.from(header))
   const described = headers.map((header, index) => {
     const ends = [...header.matchAll(/"data_offsets":\[\d+,(\d+)\]/g)].map(([, end]) => Number(end))
-    return { name: `f${index}`, bytes: 8 + header.length + Math.max(0, ...ends), header: { region: `.memlane/header/${index}`, prefix: '' } }
+    return { name: `f${index}`, bytes: 8 + header.length + Math.max(0, ...ends), header: { region: `.memlane/header/${index}`, prefix } }
   })
   publish('.memlane/manifest', Buffer.from(JSON.stringify({ memlane: 'serve', version: 1, files: described.length > 0 ? described : [{ name: 'f', bytes: 1 }], slots })))
   const sums = publish('.memlane/sums', Buffer.alloc(4096 + 64 * Math.max(1, slots.length)))
@@ -172,6 +174,16 @@ test.serial('two tensors of one name are refused, and nothing is made', async (t
   }
 })
 
+test.serial('a prefix that makes names which nothing can have is refused', async (t) => {
+  const row: Row = ['x', 'F32', [0], 0]
+  for (const [prefix, output] of [['p'.repeat(255), 'd'], ['\ud800', 'd'], ['\u0000', 'd'], ['a\u0007', 'all.safetensors']] as const) {
+    const { url } = await pretender(t, { regions: { y: Buffer.from('y') }, headers: [headerOf([row])], slots: [['y', 0]], prefix })
+    const { status, stderr } = await run('pull', url, '-o', join(folder(t), output))
+    t.is(status, 1)
+    t.regex(stderr, /^memlane pull: [^\n]+ (?:that no region can have|can be named)[^\n]+\n$/)
+  }
+})
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   test.serial(`${signal} while the sums of the peer are waited for is no success`, async (t) => {
     const { url, asks } = await pretender(t, { regions: { x: Buffer.from('x') }, state: 1 })
@@ -195,10 +207,10 @@ test.serial('a sum in a state that nobody knows is refused', async (t) => {
 })
 
 test.serial('a peer that never has what it is to serve: one line, and exit status 3', async (t) => {
-  const { url } = await pretender(t, { regions: { x: Buffer.from('x') }, slots: [['no\u001b"', 0]] })
+  const { url } = await pretender(t, { regions: { x: Buffer.from('x') }, slots: [['no\u001b"\u00ad\u{e0041}', 0]] })
   const { status, stderr } = await run('pull', url, '-o', folder(t), '--timeout', '0.5')
   t.is(status, 3)
-  t.regex(stderr, /^memlane pull: \S+ was not ready within 500 ms: the peer is to serve "no\\u001b\\"", and does not do so yet\n$/)
+  t.regex(stderr, /^memlane pull: \S+ was not ready within 500 ms: the peer is to serve "no\\u001b\\"\\u00ad\\u\{e0041\}", and does not do so yet\n$/)
 })
 
 test.serial('another sum than that of the bytes is asked for once more, afresh', async (t) => {

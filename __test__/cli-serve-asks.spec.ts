@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, readdirSync, readlinkSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as rest } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { TcpEndpoint, type Peer } from 'memlane'
 import { run, serving, start } from './support/cli.js'
@@ -21,6 +22,29 @@ async function peerAt(t: ExecutionContext, url: string): Promise<Peer> {
 }
 
 const ask = (peer: Peer, value: object): Promise<unknown> => peer.send(Buffer.from(JSON.stringify(value)), { tag })
+
+/** A file in memory that is written through a mapping, by which it keeps its times. */
+async function mapped(t: ExecutionContext, bytes: Buffer): Promise<{ path: string; write(bytes: Buffer): void }> {
+  const folder = mkdtempSync('/dev/shm/memlane-')
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'f')
+  writeFileSync(path, bytes)
+  const endpoint = await TcpEndpoint.listen()
+  t.teardown(() => endpoint.close())
+  const region = await endpoint.mapFile('f', path, { access: 'readwrite', unsafeBuffer: true })
+  const memory = Buffer.from(region.buffer)
+  // The first write through a mapping is told by the times, the ones after it are not.
+  memory.set(bytes)
+  const times = (): bigint[] => [statSync(path, { bigint: true })].flatMap(({ mtimeNs, ctimeNs }) => [mtimeNs, ctimeNs])
+  return {
+    path,
+    write(other) {
+      const before = times()
+      memory.set(other)
+      t.deepEqual(times(), before)
+    },
+  }
+}
 
 /** What is stored for the peer's acknowledgements and slots, once `isThere` says so. */
 async function sums(peer: Peer, isThere: (sums: Buffer) => boolean): Promise<Buffer> {
@@ -57,23 +81,57 @@ test('SIGTERM ends it also with many asks under way and queued', async (t) => {
   await Promise.all(asks)
 })
 
-test('a checksum is made anew for who asks for a fresh one, also where size and time are as before', async (t) => {
-  const folder = files(t, { f: Buffer.alloc(5000, 1) })
-  const path = join(folder, 'f')
+onLinux(test, 'files in memory keep their time when they are written through a mapping there')('a checksum is made anew for who asks for a fresh one, also where size and times are as before', async (t) => {
+  const { path, write } = await mapped(t, Buffer.alloc(5000, 1))
   const sumOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
-  utimesSync(path, 1000, 1000)
   const { url } = await serving(t, path)
   const peer = await peerAt(t, url)
-  const isDone = (ack: number) => (now: Buffer) => now.readUInt32LE(4) === ack && now[ACKS_BYTES] === 2
+  const isDone = (ack: number) => (now: Buffer) => now.readUInt32LE(4) === ack && now[ACKS_BYTES] === 2 && now.readUInt32LE(ACKS_BYTES + 4) >= now.readUInt32LE(ACKS_BYTES + 8)
   const sum = (now: Buffer): string => now.toString('hex', ACKS_BYTES + 32, ACKS_BYTES + 64)
   await ask(peer, { slots: [[0, 1]], sha256: true, ack: [1, 1] })
   t.is(sum(await sums(peer, isDone(1))), sumOf(Buffer.alloc(5000, 1)))
-  writeFileSync(path, Buffer.alloc(5000, 2))
-  utimesSync(path, 1000, 1000)
+  write(Buffer.alloc(5000, 2))
   await ask(peer, { slots: [[0, 1]], sha256: true, fresh: false, ack: [1, 2] })
   t.is(sum(await sums(peer, isDone(2))), sumOf(Buffer.alloc(5000, 1)))
   await ask(peer, { slots: [[0, 1]], sha256: true, fresh: true, ack: [1, 3] })
   t.is(sum(await sums(peer, isDone(3))), sumOf(Buffer.alloc(5000, 2)))
+})
+
+test('a reader that asks for fresh sums again and again keeps no other from having its own', async (t) => {
+  const path = join(files(t, { f: Buffer.alloc(64 << 20, 1) }), 'f')
+  const { url } = await serving(t, path)
+  const peer = await peerAt(t, url)
+  let isOver = false
+  const flood = async (): Promise<void> => {
+    for (; !isOver; await rest(2)) await ask(peer, { slots: [[0, 1]], sha256: true, fresh: true, ack: [1, 1] })
+  }
+  const flooded = flood()
+  await sums(peer, (now) => now.readUInt32LE(4) === 1)
+  const out = join(files(t, {}), 'out')
+  // The second has its sum of what is there already, which it wants afresh.
+  for (const said of [/pulled 1 region,[^\n]+verified/, /1 already there, verified/]) {
+    const pulling = start(t, ['pull', url, '-o', out])
+    const given = setTimeout(() => pulling.child.kill('SIGKILL'), 15_000)
+    const { status, stdout, stderr } = await pulling.ended
+    clearTimeout(given)
+    t.deepEqual([status, stderr], [0, ''])
+    t.regex(stdout, said)
+  }
+  isOver = true
+  await flooded
+})
+
+onLinux(test, 'files in memory keep their time when they are written through a mapping there')('what is there already is compared with what the file has now, not with a sum from before', async (t) => {
+  const { path, write } = await mapped(t, Buffer.alloc(5000, 1))
+  const { url } = await serving(t, path)
+  const out = join(files(t, {}), 'out')
+  t.is((await run('pull', url, '-o', out)).status, 0)
+  write(Buffer.alloc(5000, 2))
+  const { status, stderr } = await run('pull', url, '-o', out, '--verify', 'required')
+  t.is(status, 1)
+  t.regex(stderr, /is there already, with other bytes: --force replaces it\n$/)
+  write(Buffer.alloc(5000, 1))
+  t.regex((await run('pull', url, '-o', out)).stdout, /1 already there, verified/)
 })
 
 test('tensors without elements have names too: the same in two files is refused with both', async (t) => {

@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync, spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { TcpEndpoint, type ListenOptions } from 'memlane'
-import { run, serving, start } from './support/cli.js'
+import { CLI, run, serving, start } from './support/cli.js'
 import { onLinux } from './support/linux.js'
 import { container, files, headerOf, weights, type Row } from './support/weights.js'
 
@@ -57,6 +57,52 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.is(stderr, '')
   })
 }
+
+test('an empty file is left out in one line where there are others; where nothing was served, it says so', async (t) => {
+  const folder = files(t, { empty: Buffer.alloc(0), f: Buffer.from('x') })
+  const { running } = await serving(t, join(folder, 'empty'), join(folder, 'f'))
+  running.child.kill('SIGINT')
+  const { status, stdout, stderr } = await running.ended
+  t.is(status, 0)
+  t.is(stderr, `memlane serve: ${join(folder, 'empty')} is empty: not served\n`)
+  t.regex(stdout, /serving 1 region, [^]+\nserved nothing to 0 peers in [^\n]+\n$/)
+})
+
+onLinux(test, 'others have no such limit')('more files than descriptors: one line says how to have more', async (t) => {
+  const names = Array.from({ length: 300 }, (_, index) => `f${index}`)
+  const folder = files(t, Object.fromEntries(names.map((name) => [name, Buffer.from('x')])))
+  const child = spawn('bash', ['-c', 'ulimit -n 200; exec "$@"', 'bash', process.execPath, CLI, 'serve', ...names.map((name) => join(folder, name))], { stdio: ['ignore', 'ignore', 'pipe'] })
+  t.teardown(() => child.kill())
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  const [status] = (await once(child, 'close')) as [number]
+  t.is(status, 1)
+  t.regex(stderr, /^memlane serve: [^\n]+: ulimit -n 1600, fewer files\n$/)
+})
+
+test('regions that take longer to list than a peer takes are refused with what to do', async (t) => {
+  const { checkListed } = (await import(join(__dirname, '../../dist/src/cli/serve/publish.js'))) as { checkListed(bytes: number, most: number, regions: number): void }
+  t.notThrows(() => checkListed(64 << 20, 64 << 20, 130_000))
+  t.throws(() => checkListed((64 << 20) + 1, 64 << 20, 130_000), { message: 'the names of 130000 regions take 64.0 MiB to list, and peers take 64.0 MiB: --whole, or fewer files' })
+})
+
+interface Told {
+  asked(address: string): void
+  count: number
+}
+
+test('a message that is handled after its sender has left takes no peer from the count', async (t) => {
+  const { Visitors } = (await import(join(__dirname, '../../dist/src/cli/serve/visitors.js'))) as { Visitors: new (endpoint: EventEmitter) => Told }
+  const endpoint = new EventEmitter()
+  const visitors = new Visitors(endpoint)
+  const asker = { address: '127.0.0.1:2', wire: 'native', direction: 'inbound', instance: 'b' }
+  endpoint.emit('peer', { ...asker, address: '127.0.0.1:1', instance: 'a' })
+  endpoint.emit('peer', asker)
+  visitors.asked(asker.address)
+  endpoint.emit('disconnect', asker)
+  visitors.asked(asker.address)
+  t.is(visitors.count, 1)
+})
 
 test('with --json the first document says what is served, the last what was', async (t) => {
   const folder = files(t, { 'm.safetensors': weights(ROWS) })
@@ -131,10 +177,17 @@ test('--read-write lets peers write, and it is in the file', async (t) => {
 test('--token-file keeps out who does not know it', async (t) => {
   const folder = files(t, { f: Buffer.from('x'), token: Buffer.from('secret of ours\n') })
   execFileSync('chmod', ['600', join(folder, 'token')])
-  const { url } = await serving(t, '--token-file', join(folder, 'token'), join(folder, 'f'))
+  const { url, running } = await serving(t, '--token-file', join(folder, 'token'), join(folder, 'f'))
   await t.throwsAsync(peerAt(t, url), { code: 'ERR_AUTH' })
+  await t.throwsAsync(peerAt(t, url, { token: 'another' }), { code: 'ERR_AUTH' })
   const peer = await peerAt(t, url, { token: 'secret of ours' })
   t.deepEqual([...(await peer.read('f'))], [0x78])
+  // Who is turned away is told of, once in a while.
+  running.child.kill('SIGINT')
+  t.regex((await running.ended).stderr, /^(?:warning: [^\n]+\n)?turned away 127\.0\.0\.1: [^\n]+\n$/)
+  const { url: other, running: json } = await serving(t, '--json', '--token-file', join(folder, 'token'), join(folder, 'f'))
+  await t.throwsAsync(peerAt(t, other), { code: 'ERR_AUTH' })
+  await json.said(/^\{"turned_away":\{"address":"127\.0\.0\.1","code":"ERR_AUTH",/m)
 })
 
 test('--advertise is what peers are told to dial', async (t) => {

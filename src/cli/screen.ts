@@ -22,13 +22,17 @@ function takesColour(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && TERM !== 'dumb'
 }
 
-// Texts of peers and files may hold whatever moves a cursor or renames a window. Tabs and line ends are a terminal's business too.
+// Texts of peers and files may hold whatever moves a cursor or renames a window. Tabs and line ends are a terminal's business too,
+// and what nobody sees makes two names look like one.
 // oxlint-disable-next-line no-control-regex
-const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Surrogate}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
 
 /** A text from elsewhere, a region's name say, so that it is one line and does nothing to a terminal. */
 export function harmless(text: string): string {
-  return text.replace(CONTROLS, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(CONTROLS, (one) => {
+    const digits = (one.codePointAt(0) as number).toString(16).padStart(4, '0')
+    return digits.length > 4 ? `\\u{${digits}}` : `\\u${digits}`
+  })
 }
 
 /** Where a command writes. */

@@ -3,9 +3,13 @@ import { CliError } from '../failure.js'
 import { dtypeOf } from '../safetensors/dtypes.js'
 import { MAX_HEADER_BYTES, parseHeader, type Header } from '../safetensors/header.js'
 import { harmless } from '../screen.js'
-import { MANIFEST, OWN, SUMS, type Manifest, type ServedFile } from '../sharing/protocol.js'
+import { MANIFEST, MAX_MANIFEST_BYTES, OWN, SUMS, type Manifest, type ServedFile } from '../sharing/protocol.js'
 
-const MAX_MANIFEST_BYTES = 64 << 20
+
+const MAX_NAME_BYTES = 255
+
+/** Whether a region could have that name; a tensor without elements is none, so that nobody else has looked. */
+const isName = (name: string): boolean => name !== '' && name.length <= MAX_NAME_BYTES && Buffer.byteLength(name) <= MAX_NAME_BYTES && !/\0|\p{Surrogate}/u.test(name)
 
 /** Something that can be pulled: a region, or a tensor without elements, which no region can be. */
 export interface Item {
@@ -88,7 +92,7 @@ async function readManifest(peer: Peer, signal: AbortSignal): Promise<Manifest> 
     throw wrong('is no JSON')
   }
   const { version, files, slots } = value
-  if (version !== 1) throw wrong(`is of version ${harmless(String(version)).slice(0, 40)}, and this memlane knows 1`)
+  if (version !== 1) throw wrong(`is of version ${harmless(JSON.stringify(version) ?? 'none').slice(0, 40)}, and this memlane knows 1`)
   const isFile = (file: ServedFile | null): boolean =>
     typeof file?.name === 'string' &&
     Number.isSafeInteger(file.bytes) &&
@@ -114,6 +118,7 @@ async function readOriginal(peer: Peer, file: ServedFile, { region, prefix }: { 
   const { tensors, metadata }: Header = parseHeader(head.subarray(8), file.bytes - head.length, `${harmless(file.name)} at the peer`)
   const items = tensors.map(({ name, dtype, shape, begin, end }): Item => {
     const full = prefix + name
+    if (!isName(full)) throw wrong(`makes a name of ${harmless(JSON.stringify(full.slice(0, 60)))} in ${harmless(file.name)} that no region can have: it takes 1 to ${MAX_NAME_BYTES} bytes of UTF-8`)
     const item = byName.get(full)
     if (end > begin && (item?.bytes !== end - begin || item.file !== index)) throw wrong(`and the header of ${harmless(file.name)} differ about ${harmless(JSON.stringify(full))}`)
     return { ...item, name: full, bytes: end - begin, dtype, shape, file: index }

@@ -71,6 +71,9 @@ async function pullFrom(endpoint: TcpEndpoint, first: Source, patterns: readonly
   if (values.verify === 'required' && !first.isVerifying) {
     throw new CliError(`${first.label} is no memlane serve and has no checksums: --verify auto does without`, { code: 'ERR_NOT_VERIFIED', status: EXIT.mismatch })
   }
+  // Nothing is made where nothing will come.
+  chosen(first.catalogue, patterns, first.label)
+  if (isEmpty(first)) throw nothingToRead(first)
   const report = new Report(screen, first.label, output)
   const progress = new Progress(screen)
   try {
@@ -104,6 +107,8 @@ async function pullFrom(endpoint: TcpEndpoint, first: Source, patterns: readonly
   }
 }
 
+const isEmpty = ({ catalogue }: Source): boolean => catalogue.items.length === 0 && catalogue.originals.size === 0
+const nothingToRead = ({ label }: Source): CliError => new CliError(`${label} has nothing that may be read`, { code: 'ERR_REGION_NOT_FOUND' })
 const isFile = (output: string): boolean => output.endsWith('.safetensors')
 
 /** Not by `recursive`: below a folder that takes none, as /proc, that tries for ever in Node 20. */
@@ -147,7 +152,7 @@ async function pullOnce(
   const items = chosen(source.catalogue, patterns, source.label)
   await source.choose(items)
   const all = isFile(output) ? [safetensorsPlan(items, source.catalogue, output)] : folderPlans(items, output)
-  if (items.length === 0 && source.catalogue.originals.size === 0) throw new CliError(`${source.label} has nothing that may be read`, { code: 'ERR_REGION_NOT_FOUND' })
+  if (isEmpty(source)) throw nothingToRead(source)
   const plans: Plan[] = []
   progress.status = 'looking at what is there'
   const look = (plan: Plan) => (report.has(plan.path) ? undefined : alreadyThere(plan, source, hasher, isForced))

@@ -6,9 +6,9 @@ const KEPT_CHARACTERS = 50
 
 const escaped = (text: string): string => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
 
-// What some system or shell takes for something else: separators, wildcards, controls, marks that turn text around.
+// What some system or shell takes for something else: separators, wildcards, controls, marks that turn text around, and what nobody sees.
 // oxlint-disable-next-line no-control-regex
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f"*/:<>?\\|%\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f"*/:<>?\\|%\u2028\u2029\p{Cf}\p{Default_Ignorable_Code_Point}]/gu
 /** Hidden files, the folder itself and that above it, options of commands. */
 const UNSAFE_START = /^[.\-~ ]/
 /** What Windows cuts off, and our own names of files that are not whole. */

@@ -51,6 +51,9 @@ export function safetensorsPlan(items: readonly Item[], catalogue: Catalogue, pa
   if (original !== undefined) return planned(path, original.head, original.items)
   const typed = items.map((item) => ({ ...item, dtype: item.dtype ?? 'U8', shape: item.dtype === undefined ? [item.bytes] : (item.shape ?? []) })).sort(byAlignment)
   if (typed.some(({ name }) => name === '__metadata__')) throw usageError('no tensor of a safetensors file can be named __metadata__: choose the others by NAME')
+  // oxlint-disable-next-line no-control-regex
+  const steering = typed.find(({ name }) => /[\u0000-\u001f\u007f-\u009f]/.test(name))
+  if (steering !== undefined) throw new CliError(`no tensor of a safetensors file can be named "${harmless(steering.name)}", with a control character: pull it into a folder, or choose the others by NAME`)
   distinct(typed.map(({ name }) => name))
   let end = 0
   const entries = typed.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, begin: end, end: (end += bytes) }))

@@ -25,6 +25,14 @@ export function isPassing(error: unknown): boolean {
   return error instanceof MemlaneError && ['ERR_PEER_CLOSED', 'ERR_CONNECT', 'ERR_TIMEOUT', 'ERR_REGION_NOT_FOUND', 'ERR_NO_RECEIVE'].includes(error.code)
 }
 
+/** Asks of one kind, one behind the other. */
+class Asks {
+  /** Slots that the next one is for. */
+  readonly wanted = new Set<number>()
+  next: Promise<void> | undefined
+  last: Promise<void> = Promise.resolve()
+}
+
 /** Whom is pulled from, and that it is still the same. */
 export class Source {
   readonly peer: Peer
@@ -41,10 +49,7 @@ export class Source {
   #identities = new Map<string, string>()
   #seen: ReadonlyMap<string, RegionInfo>
   #settling: Promise<void> | undefined
-  /** Slots that the next ask is for. */
-  readonly #wanted = new Set<number>()
-  #nextAsk: Promise<void> | undefined
-  #lastAsk: Promise<void> = Promise.resolve()
+  readonly #asks: Readonly<Record<'known' | 'fresh', Asks>> = { known: new Asks(), fresh: new Asks() }
   #lastSum = 0
 
   private constructor(peer: Peer, catalogue: Catalogue, isVerifying: boolean, timeoutMs: number, signal: AbortSignal, leastPatienceMs: number) {
@@ -132,22 +137,24 @@ export class Source {
 
   /**
    * The SHA-256 of items, as the peer has it; waits until it has, as long as sums come. Throws a {@link ChangedError} where they are
-   * others now. `isFresh` has the peer forget those that it has.
+   * others now. With `isFresh` those alone count that the peer begins to compute after this.
    */
   async sumsOf(items: readonly Item[], isFresh = false): Promise<Map<string, string>> {
     const sums = new Map<string, string>()
     const isOpen = ({ name, slot }: Item): boolean => slot !== undefined && !sums.has(name)
-    if (isFresh) await this.#askFor(rangesOf(items.flatMap(({ slot }) => slot ?? [])), true)
-    else await this.#ask(items)
+    const due = new Map<string, number>()
+    await this.#ask(items, isFresh)
     const begin = performance.now()
     for (let pause = FIRST_REST_MS; items.some(isOpen); pause = Math.min(pause * 2, LONGEST_REST_MS)) {
       const open = items.filter(isOpen)
       const slots = await this.#slots(open)
       for (const { name, slot } of open) {
-        const { state, identity, sha256 } = slots.get(slot as number) as Slot
+        const { state, made, identity, sha256, ...asked } = slots.get(slot as number) as Slot
+        // As it is after the ask: what others ask for later is not waited for.
+        if (isFresh && !due.has(name)) due.set(name, asked.due)
         if (identity !== this.#identities.get(name) || state === STATE.failed) throw new ChangedError(`${this.label} has other bytes in ${harmless(JSON.stringify(name))} than when this began`)
         if (state > STATE.failed) throw wrong(`has a sum in state ${state}, which nobody knows`)
-        if (state !== STATE.done) continue
+        if (state !== STATE.done || made < (due.get(name) ?? 0)) continue
         sums.set(name, sha256)
         this.#lastSum = performance.now()
       }
@@ -177,23 +184,24 @@ export class Source {
   }
 
   /** Has the peer look at its files; when this resolves, the slots are as the files are now. Those who want that at once ask together. */
-  #ask(items: readonly Item[]): Promise<void> {
-    for (const { slot } of items) if (slot !== undefined) this.#wanted.add(slot)
-    if (this.#nextAsk === undefined) {
-      this.#nextAsk = this.#lastAsk
+  #ask(items: readonly Item[], isFresh = false): Promise<void> {
+    const asks = this.#asks[isFresh ? 'fresh' : 'known']
+    for (const { slot } of items) if (slot !== undefined) asks.wanted.add(slot)
+    if (asks.next === undefined) {
+      asks.next = asks.last
         .catch(() => undefined)
         .then(() => {
-          this.#nextAsk = undefined
-          const ranges = rangesOf([...this.#wanted])
-          this.#wanted.clear()
-          return this.#askFor(ranges)
+          asks.next = undefined
+          const ranges = rangesOf([...asks.wanted])
+          asks.wanted.clear()
+          return this.#askFor(ranges, isFresh)
         })
-      this.#lastAsk = this.#nextAsk
+      asks.last = asks.next
     }
-    return this.#nextAsk
+    return asks.next
   }
 
-  async #askFor(ranges: readonly (readonly [number, number])[], isFresh = false): Promise<void> {
+  async #askFor(ranges: readonly (readonly [number, number])[], isFresh: boolean): Promise<void> {
     for (let from = 0; from < ranges.length; from += MAX_RANGES) {
       const slots = ranges.slice(from, from + MAX_RANGES)
       const deadline = performance.now() + ANSWER_MS

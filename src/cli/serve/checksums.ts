@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { MemoryRegion, Received } from '../../../index.js'
 import { Hasher } from '../hashing/hasher.js'
-import { ACKS, MAX_RANGES, readSlot, slotOffset, STATE, writeSlot, type Ask } from '../sharing/protocol.js'
+import { ACKS, MAX_RANGES, readSlot, slotOffset, STATE, writeSlot, type Ask, type Slot } from '../sharing/protocol.js'
 import { identityOf, type Offer } from './offer.js'
 
 /** A file that changes so often while it is read has no checksum. */
@@ -35,10 +35,10 @@ export class Checksums {
   readonly #offer: Offer
   readonly #sums: Buffer
   readonly #hasher = new Hasher()
-  /** Slots whose hash is being made, or waits for that. */
-  readonly #waiting = new Set<number>()
-  /** Those of them that somebody wants made anew: what is being read may be from before that. */
-  readonly #outdated = new Set<number>()
+  /** Slots whose checksum is being made, or waits for that: each once, so that asks make no more work than that. */
+  readonly #making = new Set<number>()
+  /** The number of the computation of a slot that was begun last. */
+  readonly #begun = new Map<number, number>()
   #running = 0
 
   constructor(offer: Offer, sums: MemoryRegion) {
@@ -80,42 +80,51 @@ export class Checksums {
     return identityOf((this.#offer.files[file] as Offer['files'][number]).handle)
   }
 
-  #look(index: number, identity: string, { sha256: isWanted, fresh: isFresh = false }: Ask): void {
+  #look(index: number, identity: string, { sha256: isWanted, fresh = false }: Ask): void {
     const at = slotOffset(index)
-    const state = this.#sums[at]
-    const isKnown = state === STATE.done || state === STATE.working
-    if (isKnown && !isFresh && this.#sums.compare(Buffer.from(identity, 'hex'), 0, 16, at + 16, at + 32) === 0) return
-    if (isFresh && this.#waiting.has(index)) this.#outdated.add(index)
-    const isMade = isWanted || this.#waiting.has(index)
-    writeSlot(this.#sums, at, { state: isMade ? STATE.working : STATE.unknown, identity, sha256: '' })
-    if (isWanted && !this.#waiting.has(index)) void this.#make(index)
+    const { state, due, ...slot } = readSlot(this.#sums, at)
+    const isFresh = fresh && isWanted
+    const isKnown = slot.identity === identity && (state === STATE.done || state === STATE.working)
+    if (isKnown && !isFresh) return
+    // What is being read may be from before the ask: all who ask meanwhile share the next computation.
+    const next = isFresh ? (this.#begun.get(index) ?? 0) + 1 : due
+    const isMade = isWanted || this.#making.has(index)
+    // A sum that is known stays: whoever waits for that very one has it, whatever others ask.
+    writeSlot(this.#sums, at, isKnown ? { ...slot, state, due: next } : { state: isMade ? STATE.working : STATE.unknown, made: 0, due: next, identity, sha256: '' })
+    if (isWanted && !this.#making.has(index)) void this.#make(index)
   }
 
-  /** Makes the checksum of a region, anew if its file was changed meanwhile. */
+  /** Makes the checksum of a region: again while a later one is due, and if its file was changed meanwhile. */
   async #make(index: number): Promise<void> {
     const { file, offset, bytes } = this.#offer.parts[index] as Offer['parts'][number]
     const handle = this.#offer.files[file]?.handle
     const at = slotOffset(index)
-    this.#waiting.add(index)
+    const slot = (): Slot => readSlot(this.#sums, at)
+    this.#making.add(index)
     this.#running++
     try {
       for (let tries = 0; tries < MOST_TRIES; ) {
-        this.#outdated.delete(index)
+        const made = (this.#begun.get(index) ?? 0) + 1
+        this.#begun.set(index, made)
         const before = await this.#identity(file)
         const digest = await this.#hasher.of(handle?.fd ?? -1, offset, bytes)
         const identity = await this.#identity(file)
-        if (this.#outdated.has(index)) continue
-        if (identity === before) return writeSlot(this.#sums, at, { state: STATE.done, identity, sha256: digest.toString('hex') })
-        writeSlot(this.#sums, at, { state: STATE.working, identity, sha256: '' })
-        tries++
+        const { due } = slot()
+        if (identity === before) {
+          writeSlot(this.#sums, at, { state: STATE.done, made, due, identity, sha256: digest.toString('hex') })
+          if (due <= made) return
+          tries = 0
+        } else {
+          writeSlot(this.#sums, at, { state: STATE.working, made: 0, due, identity, sha256: '' })
+          tries++
+        }
       }
-      writeSlot(this.#sums, at, { ...readSlot(this.#sums, at), state: STATE.failed })
+      writeSlot(this.#sums, at, { ...slot(), state: STATE.failed })
     } catch {
       // The file has lost bytes, or the hasher has ended.
-      writeSlot(this.#sums, at, { ...readSlot(this.#sums, at), state: STATE.failed })
+      writeSlot(this.#sums, at, { ...slot(), state: STATE.failed })
     } finally {
-      this.#waiting.delete(index)
-      this.#outdated.delete(index)
+      this.#making.delete(index)
       this.#running--
     }
   }

@@ -6,18 +6,17 @@ import { CREDENTIALS, securityOf } from '../credentials.js'
 import { EXIT, usageError } from '../failure.js'
 import { integerOf } from '../parse.js'
 import type { Screen } from '../screen.js'
-import { ASK_TAG, MAX_ASK_BYTES } from '../sharing/protocol.js'
+import { ASK_TAG, MAX_ASK_BYTES, MAX_INFO_BYTES } from '../sharing/protocol.js'
 import { durationText, sizeText } from '../units.js'
 import { Checksums } from './checksums.js'
 import { serveMetrics } from './metrics.js'
 import { closeFiles, openFiles, type Offer } from './offer.js'
 import { publish } from './publish.js'
 import { offerDocument, printOffer } from './table.js'
+import { tellTurnedAway } from './turned-away.js'
 import { Visitors } from './visitors.js'
 import { Watch } from './watch.js'
 
-/** What tens of thousands of regions need to be listed. */
-const MAX_INFO_BYTES = 64 << 20
 /** From the signal to the end of the process: two seconds for reads, one for connections, and some. */
 const LONGEST_END_MS = 5000
 
@@ -52,7 +51,7 @@ export const serve = command({
     const metricsPort = values['metrics-port'] === undefined ? undefined : integerOf('metrics-port', values['metrics-port'], 0, 65_535)
     if (metricsPort === undefined && values['metrics-host'] !== undefined) throw usageError('--metrics-host needs --metrics-port')
     const security = securityOf(values, screen)
-    const offer = await openFiles(names, values)
+    const offer = await openFiles(names, values, (text) => screen.note(text))
     signal.addEventListener('abort', boundEnd, { once: true })
     try {
       const endpoint = await TcpEndpoint.listen({
@@ -84,6 +83,7 @@ async function serveOffer(endpoint: TcpEndpoint, offer: Offer, values: ServeValu
   const start = performance.now()
   const access = values['read-write'] ? 'readwrite' : 'read'
   const visitors = new Visitors(endpoint)
+  tellTurnedAway(endpoint, screen)
   const metrics = metricsPort === undefined ? undefined : await serveMetrics(endpoint, values['metrics-host'] ?? '127.0.0.1', metricsPort)
   try {
     const { regions, sums } = await publish(endpoint, offer, access, signal)
@@ -108,7 +108,7 @@ async function serveOffer(endpoint: TcpEndpoint, offer: Offer, values: ServeValu
   const { bytes } = endpoint.stats()
   const milliseconds = performance.now() - start
   const written = bytes.stored > 0 ? `, ${sizeText(bytes.stored)} written by them` : ''
-  screen.line(`served ${sizeText(bytes.served)} to ${visitors.count === 1 ? '1 peer' : `${visitors.count} peers`} in ${durationText(milliseconds)}${written}`)
+  screen.line(`served ${bytes.served === 0 ? 'nothing' : sizeText(bytes.served)} to ${visitors.count === 1 ? '1 peer' : `${visitors.count} peers`} in ${durationText(milliseconds)}${written}`)
   screen.document({ served_bytes: bytes.served, stored_bytes: bytes.stored, peers: visitors.count, seconds: milliseconds / 1000 })
 }
 

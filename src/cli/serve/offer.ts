@@ -57,31 +57,42 @@ export interface OfferOptions {
   whole: boolean
 }
 
-/** What changes when somebody changes a file, or puts another in its place. */
+/** What changes when somebody changes a file, or puts another in its place. Anybody may set the time of its content, nobody that of its change. */
 export async function identityOf(handle: FileHandle): Promise<string> {
-  const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true })
-  return createHash('sha256').update(`${dev} ${ino} ${size} ${mtimeNs}`).digest('hex').slice(0, 32)
+  const { dev, ino, size, mtimeNs, ctimeNs } = await handle.stat({ bigint: true })
+  return createHash('sha256').update(`${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`).digest('hex').slice(0, 32)
 }
 
-/** Opens files and reads the headers of those that are safetensors; nothing else of them is read. */
-export async function openFiles(paths: readonly string[], options: OfferOptions): Promise<Offer> {
+/** Opens files and reads the headers of those that are safetensors; nothing else of them is read. It tells of those that are left out, because they are empty. */
+export async function openFiles(paths: readonly string[], options: OfferOptions, tell: (text: string) => void): Promise<Offer> {
   if (options.name !== undefined && paths.length > 1) throw usageError('--name is for one file')
   const offer: Offer = { files: [], parts: [], empty: [] }
   try {
-    for (const path of paths) await add(offer, path, options)
+    const empty: string[] = []
+    for (const path of paths) if (!(await add(offer, path, options))) empty.push(path)
+    if (offer.files.length === 0) throw new CliError(`${empty[0]}: is empty, and there is nothing to serve of it`)
+    for (const path of empty) tell(`memlane serve: ${harmless(path)} is empty: not served`)
     checkNames(offer)
   } catch (error) {
     await closeFiles(offer)
-    throw error
+    const { code, syscall } = error as NodeJS.ErrnoException
+    const isShort = syscall === 'open' && (code === 'EMFILE' || code === 'ENFILE')
+    throw isShort ? tooFewDescriptors(Math.max(paths.length, offer.parts.length), paths.length, error) : error
   }
   return offer
+}
+
+/** An error that says how many descriptors so many regions of so many files take: one each, for a file too. */
+export function tooFewDescriptors(regions: number, files: number, cause: unknown): CliError {
+  return new CliError(`${regions} regions of ${files} files take ${regions + files} descriptors, and this process may not have them: ulimit -n ${regions + files + 1000}, fewer files${regions > files ? ', or --whole' : ''}`, { cause })
 }
 
 export async function closeFiles({ files }: Offer): Promise<void> {
   await Promise.all(files.map(({ handle }) => handle.close()))
 }
 
-async function add(offer: Offer, path: string, { name: given, prefix, whole }: OfferOptions): Promise<void> {
+/** Whether there is anything of it to serve. */
+async function add(offer: Offer, path: string, { name: given, prefix, whole }: OfferOptions): Promise<boolean> {
   // Without O_NONBLOCK the open of a pipe would wait for somebody at its other end.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const index = offer.files.length
@@ -91,11 +102,15 @@ async function add(offer: Offer, path: string, { name: given, prefix, whole }: O
   const about = await handle.stat()
   if (about.isDirectory()) throw new CliError(`${path}: is a folder, and files are served: ${path.replace(/\/$/, '')}/* for those in it`)
   if (!about.isFile()) throw new CliError(`${path}: is no regular file`)
-  if (about.size === 0) throw new CliError(`${path}: is empty, and there is nothing to serve of it`)
+  if (about.size === 0) {
+    offer.files.pop()
+    await handle.close()
+    return false
+  }
   file.bytes = about.size
   if (whole || !path.endsWith('.safetensors')) {
     offer.parts.push({ name, file: index, offset: 0, bytes: about.size })
-    return
+    return true
   }
   if (given !== undefined && !prefix) throw usageError('--name of a safetensors file, whose tensors have names, needs --prefix or --whole')
   const { tensors, dataOffset } = await readHeader(handle, about.size, path)
@@ -111,6 +126,7 @@ async function add(offer: Offer, path: string, { name: given, prefix, whole }: O
     const ours = shape.length > MAX_DIMENSIONS ? undefined : oursOf(dtype)
     offer.parts.push({ name: before + tensor, file: index, offset: dataOffset + begin, bytes: end - begin, dtype, shape, ...(ours !== undefined && { ours }) })
   }
+  return true
 }
 
 function checkNames({ files, parts, empty }: Offer): void {

@@ -3,8 +3,9 @@ import { stat } from 'node:fs/promises'
 import { setImmediate as turn } from 'node:timers/promises'
 import { MemlaneError, type Access, type MapFileOptions, type MemoryRegion, type TcpEndpoint } from '../../../index.js'
 import { CliError } from '../failure.js'
-import { ACKS, MANIFEST, SLOT_BYTES, SUMS, type Manifest } from '../sharing/protocol.js'
-import type { Offer, OpenFile, Part } from './offer.js'
+import { sizeText } from '../units.js'
+import { ACKS, MANIFEST, MAX_INFO_BYTES, MAX_MANIFEST_BYTES, SLOT_BYTES, SUMS, type Manifest } from '../sharing/protocol.js'
+import { tooFewDescriptors, type Offer, type OpenFile, type Part } from './offer.js'
 
 /** So many files are opened at once. */
 const AT_ONCE = 64
@@ -14,6 +15,11 @@ export interface Published {
   /** As the parts of the offer, one for one. */
   regions: MemoryRegion[]
   sums: MemoryRegion
+}
+
+/** Refuses what nobody could dial: a list of regions that is longer than a pull takes. */
+export function checkListed(bytes: number, most: number, regions: number): void {
+  if (bytes > most) throw new CliError(`the names of ${regions} regions take ${sizeText(bytes)} to list, and peers take ${sizeText(most)}: --whole, or fewer files`)
 }
 
 /** Makes the regions. What tells of them is there first, so that who comes early sees which are missing. */
@@ -27,12 +33,15 @@ export async function publish(endpoint: TcpEndpoint, offer: Offer, access: Acces
   }
   try {
     const text = Buffer.from(JSON.stringify(manifest))
+    checkListed(text.length, MAX_MANIFEST_BYTES, parts.length)
     const sums = endpoint.alloc(SUMS, 4 * ACKS + SLOT_BYTES * parts.length, { access: 'read' })
     text.copy(Buffer.from(endpoint.alloc(MANIFEST, text.length, { access: 'read' }).buffer))
     await publishHeaders(endpoint, offer)
-    return { regions: await publishParts(endpoint, offer, access, signal), sums }
+    const regions = await publishParts(endpoint, offer, access, signal)
+    checkListed(Buffer.byteLength(JSON.stringify(endpoint.endpointInfo())), MAX_INFO_BYTES, parts.length)
+    return { regions, sums }
   } catch (error) {
-    throw inWords(error, parts.length)
+    throw inWords(error, parts.length, files.length)
   }
 }
 
@@ -73,11 +82,11 @@ async function publishParts(endpoint: TcpEndpoint, { files, parts }: Offer, acce
 }
 
 /** What so many regions run into, in words that say what to do. */
-function inWords(error: unknown, count: number): unknown {
+function inWords(error: unknown, count: number, files: number): unknown {
   if (!(error instanceof MemlaneError)) return error
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException
   const each = `${count} regions of files take as many`
-  if (code === 'EMFILE' || code === 'ENFILE') return new CliError(`${each} descriptors, and this process may not have them: ulimit -n ${count + 1000}, or --whole`, { cause: error })
+  if (code === 'EMFILE' || code === 'ENFILE') return tooFewDescriptors(count, files, error)
   if (code === 'ENOMEM' || error.code === 'ERR_MEMORY') return new CliError(`${each} mappings, and this process may not have them: sysctl vm.max_map_count=${count * 2 + 65_530}, or --whole`, { cause: error })
   return error
 }

@@ -7,6 +7,8 @@ export interface Visitor {
   since: number
 }
 
+const MOST_GONE = 1000
+
 const keyOf = ({ instance, address }: PeerEvent): string => instance ?? address
 
 /**
@@ -16,6 +18,8 @@ const keyOf = ({ instance, address }: PeerEvent): string => instance ?? address
 export class Visitors {
   readonly #here = new Map<string, Visitor>()
   readonly #askers = new Set<string>()
+  /** Addresses that have left, the latest of them: a message may be handled after that, and also before its peer is told of. */
+  readonly #gone = new Set<string>()
   #count = 0
 
   constructor(endpoint: TcpEndpoint) {
@@ -33,9 +37,9 @@ export class Visitors {
     return this.#count
   }
 
-  /** That address has sent a message. */
+  /** That address has sent a message; one that has left by then was counted as who it was. */
   asked(address: string): void {
-    if (this.#askers.has(address)) return
+    if (this.#askers.has(address) || this.#gone.has(address)) return
     this.#askers.add(address)
     this.#count--
   }
@@ -43,6 +47,7 @@ export class Visitors {
   #come(peer: PeerEvent): void {
     if (peer.direction !== 'inbound') return
     this.#here.set(keyOf(peer), { address: peer.address, wire: peer.wire, since: performance.now() })
+    this.#gone.delete(peer.address)
     this.#count++
   }
 
@@ -50,5 +55,8 @@ export class Visitors {
     if (peer.direction !== 'inbound') return
     this.#here.delete(keyOf(peer))
     this.#askers.delete(peer.address)
+    this.#gone.add(peer.address)
+    const [oldest] = this.#gone
+    if (this.#gone.size > MOST_GONE && oldest !== undefined) this.#gone.delete(oldest)
   }
 }

@@ -66,7 +66,7 @@ export class Watch {
     })
     const written = bytes.stored > 0 ? `, written ${sizeText(bytes.stored)} at ${rateText(stored / seconds)}` : ''
     const sums = this.#checksums.running > 0 ? `, ${this.#checksums.running} checksums under way` : ''
-    const head = `served ${sizeText(bytes.served)} at ${rateText(served / seconds)}${written}, ${here.length === 1 ? '1 peer' : `${here.length} peers`}${sums}`
+    const head = `served ${bytes.served === 0 ? 'nothing' : `${sizeText(bytes.served)} at ${rateText(served / seconds)}`}${written}, ${here.length === 1 ? '1 peer' : `${here.length} peers`}${sums}`
     this.#screen.picture(this.#screen.rows === undefined ? [head] : [head, ...this.#details(now, seconds, busiest)].slice(0, this.#screen.rows - 1))
   }
 

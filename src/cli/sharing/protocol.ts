@@ -6,6 +6,9 @@ export const OWN = '.memlane/'
 export const MANIFEST = `${OWN}manifest`
 /** {@link ACKS} numbers of 32 bits, then a slot for each region of the manifest. */
 export const SUMS = `${OWN}sums`
+/** What a pull takes of a manifest, and of all regions listed in an endpoint info, at most. */
+export const MAX_MANIFEST_BYTES = 64 << 20
+export const MAX_INFO_BYTES = 64 << 20
 /** The header of a safetensors file. */
 export const headerName = (file: number): string => `${OWN}header/${file}`
 
@@ -39,7 +42,7 @@ export interface Ask {
   slots: readonly (readonly [from: number, to: number])[]
   /** Whether their checksums are wanted too, or their identities alone. */
   sha256: boolean
-  /** Whether what is known of them counts for nothing: a file that is written through a mapping may change and keep its time. */
+  /** Whether sums that were begun before this do not do: a file that is written through a mapping may change and keep its time. */
   fresh?: boolean
   /** A cell of the acknowledgements, and what is stored there when the slots are as they are now. */
   ack: readonly [cell: number, value: number]
@@ -55,6 +58,9 @@ export const STATE = { unknown: 0, working: 1, done: 2, failed: 3 } as const
 /** A region's checksum, as far as it is known. */
 export interface Slot {
   state: number
+  /** The number of the computation that the checksum is of, and of the one that answers whoever asked for a fresh one until now. */
+  made: number
+  due: number
   /** 16 bytes, others when the file has been changed. */
   identity: string
   /** SHA-256, in hexadecimal digits; where the state is done. */
@@ -65,12 +71,14 @@ export const slotOffset = (index: number): number => 4 * ACKS + SLOT_BYTES * ind
 
 export function readSlot(bytes: Buffer, at: number): Slot {
   const hex = (from: number, to: number): string => bytes.toString('hex', at + from, at + to)
-  return { state: bytes[at] ?? 0, identity: hex(16, 32), sha256: hex(32, 64) }
+  return { state: bytes[at] ?? 0, made: bytes.readUInt32LE(at + 4), due: bytes.readUInt32LE(at + 8), identity: hex(16, 32), sha256: hex(32, 64) }
 }
 
 /** Stores a slot whose state is not looked at before all else of it is there. */
-export function writeSlot(bytes: Buffer, at: number, { state, identity, sha256 }: Slot): void {
+export function writeSlot(bytes: Buffer, at: number, { state, made, due, identity, sha256 }: Slot): void {
   bytes[at] = STATE.unknown
+  bytes.writeUInt32LE(made, at + 4)
+  bytes.writeUInt32LE(due, at + 8)
   bytes.write(identity, at + 16, 'hex')
   bytes.fill(0, at + 32, at + 64)
   bytes.write(sha256, at + 32, 'hex')
