@@ -203,6 +203,7 @@ export abstract class NamedOperation<T> extends Operation<T> {
   /** Gives back the slot, and the memory that was staged under it. */
   #giveBack(question: Question): void {
     if (question.op === NONE) return
+    if (question.isStaged) native.discard(attached(), question.op)
     question.op = NONE
     withdraw(this)
   }
