@@ -255,7 +255,12 @@ async fn an_operation_whose_lane_cannot_be_opened_ends_with_why_and_alone() {
 
 #[tokio::test]
 async fn a_large_operation_whose_lanes_cannot_be_opened_ends_with_why_unless_there_is_one() {
-    let (target, _initiator, peer) = pair(Mode::Native).await;
+    let (target, port) = listening_with(Limits::default()).await;
+    let initiator = endpoint_with(Limits {
+        lanes_per_peer: 5,
+        ..Limits::default()
+    });
+    let peer = initiator.connect("127.0.0.1", port, Mode::Native).unwrap();
     let region = target.alloc("kv", 16 << 20, Access::READ).unwrap();
     let refused = withheld::during(|| reading(&peer, &region, 16 << 20));
     assert_eq!(refused.ended.wait().await.unwrap_err().kind(), ErrorKind::Internal);
