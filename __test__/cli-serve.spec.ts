@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { TcpEndpoint, type ListenOptions } from 'memlane'
-import { CLI, run, serving, start } from './support/cli.js'
+import { CLI, Running, run, serving, start } from './support/cli.js'
 import { onLinux } from './support/linux.js'
 import { container, files, headerOf, weights, type Row } from './support/weights.js'
 
@@ -144,7 +144,20 @@ test('thousands of tensors are served', async (t) => {
   const { url, running } = await serving(t, join(folder, 'm.safetensors'))
   const peer = await peerAt(t, url, { maxInfoBytes: 16 << 20 })
   t.deepEqual(Buffer.from(await peer.read('model.layers.2999.self_attn.q_proj.weight')), model.subarray(-8))
-  t.regex(running.stdout, /… and 2960 more/)
+  t.regex(running.stdout, /(?:…|\.\.\.) and 2960 more/)
+})
+
+test('with the locale C the screens of serve and pull are ASCII', async (t) => {
+  const folder = files(t, { 'größe.bin': Buffer.alloc(3, 'x') })
+  const env = { LC_ALL: 'C' }
+  const server = new Running(['serve', join(folder, 'größe.bin')], { env })
+  t.teardown(() => server.child.kill('SIGKILL'))
+  const [url] = await server.said(/tcp:\/\/\S+/)
+  const { status, stdout, stderr } = await new Running(['pull', url, '-o', join(folder, 'out')], { env }).ended
+  t.is(status, 0, stderr)
+  t.regex(stdout + stderr + server.stdout, /^[\u0020-\u007e\n]*$/)
+  t.regex(stdout, /gr\\u00f6\\u00dfe\.bin/)
+  t.regex(server.stdout, /gr\\u00f6\\u00dfe\.bin/)
 })
 
 test('--prefix tells files with the same tensors apart, and without it both are named', async (t) => {

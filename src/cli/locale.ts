@@ -4,7 +4,7 @@ export function isUtf8({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv = process.e
 }
 
 /** Those that commands write themselves. */
-const ASCII: Readonly<Record<string, string>> = { µ: 'u', '–': '-', '’': "'", '·': '-', '×': 'x', '…': '...', '─': '-' }
+const ASCII: Readonly<Record<string, string>> = { µ: 'u', '–': '-', '’': "'", '·': '-', '×': 'x', '…': '...', '─': '-', '█': '#', '░': '.' }
 
 /** The text where nothing beyond ASCII can be shown; a character of somebody's name that ASCII has nothing for is escaped, as {@link harmless} does. */
 export function toAscii(text: string): string {

@@ -64,7 +64,7 @@ async function runCommand(word: string, args: readonly string[]): Promise<number
     const { code, message, status } = shownError(error)
     screen.document({ error: { code, message } })
     const hint = status === EXIT.usage && Object.hasOwn(COMMANDS, word) ? `; memlane ${word} --help lists the options` : ''
-    screen.note(legible(`memlane ${harmless(word)}: ${harmless(message)}${hint}`))
+    screen.note(`memlane ${harmless(word)}: ${harmless(message)}${hint}`)
     if (wants('--debug')) screen.note(error instanceof Error ? withCauses(error) : String(error))
     return interruption.status ?? status
   } finally {

@@ -1,4 +1,6 @@
-/** How a command speaks: results on standard output, all else on standard error. */
+/** How a command speaks: results on standard output, all else on standard error; in ASCII where the locale has no more. */
+
+import { legible } from './locale.js'
 
 const FALLBACK_COLUMNS = 80
 const FALLBACK_ROWS = 24
@@ -72,7 +74,7 @@ export class Screen {
   line(text = ''): void {
     if (this.json) return
     this.clear()
-    this.#out.write(`${text}\n`)
+    this.#out.write(`${legible(text)}\n`)
   }
 
   /** The result, or one event of those of a command that goes on: a JSON document on a line of its own. Without `--json` nothing. */
@@ -85,7 +87,7 @@ export class Screen {
   /** What is beside the result: a line on standard error, also with `--json`. */
   note(text: string): void {
     this.clear()
-    this.#err.write(`${text}\n`)
+    this.#err.write(`${legible(text)}\n`)
   }
 
   /** Rows that a picture may have; nothing where nobody looks at standard output, and it cannot be drawn again. */
@@ -98,7 +100,7 @@ export class Screen {
     if (this.json) return
     this.clear()
     if (this.rows !== undefined && this.#pictured > 0) this.#out.write(`\x1b[${this.#pictured}A\r\x1b[J`)
-    this.#out.write(lines.map((text) => `${text}\n`).join(''))
+    this.#out.write(lines.map((text) => `${legible(text)}\n`).join(''))
     this.#pictured = lines.length
   }
 
@@ -106,7 +108,7 @@ export class Screen {
   live(text: string): void {
     if (!this.isLive) return
     const width = (this.#err.columns > 0 ? this.#err.columns : FALLBACK_COLUMNS) - 1
-    this.#err.write(`\r\x1b[2K${text.slice(0, width)}`)
+    this.#err.write(`\r\x1b[2K${legible(text).slice(0, width)}`)
     this.#isLive = true
   }
 

@@ -5,7 +5,6 @@ import { TcpEndpoint, type MemoryRegion, type Peer } from '../../../index.js'
 import { Caller, letGo } from '../calls.js'
 import { command } from '../command.js'
 import { CliError } from '../failure.js'
-import { legible } from '../locale.js'
 import { harmless, type Screen } from '../screen.js'
 import { sizeText } from '../units.js'
 import { hanging } from '../wrap.js'
@@ -95,7 +94,7 @@ async function play(child: ChildProcess, wish: Wish, { screen, signal, undo }: S
   screen.line()
   tell('  ', `Reads of ${sizeText(Math.min(PIECE_BYTES, bytes))}, one at a time. Busy: ${BUSY}`)
   screen.line()
-  for (const line of comparison(rows, screen.columns)) screen.line(legible(line))
+  for (const line of comparison(rows, screen.columns)) screen.line(line)
   screen.line()
   tell('', conclusion(rows))
   screen.document({ verified: true, file, bytes, rows })

@@ -3,7 +3,6 @@ import { MemlaneError, TcpEndpoint, type Peer } from '../../../index.js'
 import { command } from '../command.js'
 import { diallerOptions, DIALLING, targetOf, timeoutOf } from '../credentials.js'
 import { CliError, EXIT, shownError } from '../failure.js'
-import { legible } from '../locale.js'
 import { integerOf, numberOf } from '../parse.js'
 import type { Screen } from '../screen.js'
 import { percentile, sorted } from '../statistics.js'
@@ -37,7 +36,7 @@ export const ping = command({
       const peer = await endpoint.connect(target, { timeoutMs, signal })
       const connectMs = performance.now() - start
       const name = `${peer.host}:${peer.port}`
-      screen.line(legible(`${name} is up: connected in ${durationText(connectMs)}, ${peer.wire} wire`))
+      screen.line(`${name} is up: connected in ${durationText(connectMs)}, ${peer.wire} wire`)
       const outcome = peer.wire === 'native' ? await askOften(peer, { count, intervalMs, timeoutMs, screen, signal }) : undefined
       screen.document({ peer: name, wire: peer.wire, connect_ms: short(connectMs), ...outcome })
       if (outcome !== undefined && outcome.lost > 0) {
@@ -65,11 +64,11 @@ async function askOften(peer: Peer, { count, intervalMs, timeoutMs, screen, sign
     try {
       await peer.refresh({ timeoutMs, signal })
       answers.push(performance.now() - start)
-      screen.line(legible(`  answer ${asked + 1} after ${durationText(answers.at(-1) as number)}`))
+      screen.line(`  answer ${asked + 1} after ${durationText(answers.at(-1) as number)}`)
     } catch (error) {
       // Ctrl-C ends the question that is under way: nobody has failed to answer it.
       if (signal.aborted || !(error instanceof MemlaneError)) break
-      screen.line(legible(`  question ${asked + 1}: ${shownError(error).message}`))
+      screen.line(`  question ${asked + 1}: ${shownError(error).message}`)
     }
     asked++
     const left = intervalMs - (performance.now() - start)
@@ -84,7 +83,7 @@ function summary(answers: readonly number[], asked: number, screen: Screen) {
   const lost = asked - answers.length
   if (least !== undefined && most !== undefined) {
     const figures = `shortest ${durationText(least)}, median ${durationText(median)}, longest ${durationText(most)}`
-    screen.line(legible(`${answers.length} of ${asked} answered: ${figures}`))
+    screen.line(`${answers.length} of ${asked} answered: ${figures}`)
   }
   return { asked, lost, answers_ms: answers.map(short), ...(least !== undefined && most !== undefined && { min_ms: short(least), p50_ms: short(median), max_ms: short(most) }) }
 }
