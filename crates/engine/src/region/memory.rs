@@ -52,8 +52,8 @@ pub(super) const AT_ONCE: usize = 2 << 20;
 const STEP_BYTES: usize = 64 << 10;
 
 impl Memory {
-    /// Page-aligned, zeroed memory between two guard pages: what a large region is made of. Its first [`AT_ONCE`] bytes are
-    /// present; [`pages::bring`](super::pages::bring) has the others brought, where the system can do that.
+    /// Page-aligned, zeroed memory between two guard pages: what a large region is made of. Its first 2 MiB are present; the
+    /// registry has the others brought, where the system can do that.
     ///
     /// Present pages matter: a first touch inside a transfer costs 2.5 to 4.4 times the copy itself.
     ///
