@@ -8,12 +8,9 @@ import { median, slope } from './slope.mjs'
 const GROWTH = { resident: 16, held: 8, descriptors: 12, threads: 2 }
 /** The same of a process in which connections come and go, and nothing else. */
 const QUIET_GROWTH = { resident: 4, held: 3, descriptors: 6, threads: 1 }
-/**
- * In its first minutes a process grows to what it needs: a shorter run sees that, and may have so much more of each. Descriptors: what
- * is dialled first by whom is chance, and all that a run has of connections it has after its first minute.
- */
+/** In its first minutes a process grows to what it needs: a shorter run sees that, and may have so much more of each. */
 const LONG_MINUTES = 10
-const YOUTH = { resident: 48, held: 40, descriptors: 24, threads: 0 }
+const YOUTH = { resident: 48, held: 40, descriptors: 0, threads: 0 }
 const QUIET_YOUTH = { resident: 12, held: 4, descriptors: 0, threads: 0 }
 const UNITS = { resident: 'MiB resident', held: 'MiB held by JavaScript', descriptors: 'descriptors', threads: 'threads' }
 
