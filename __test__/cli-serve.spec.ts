@@ -148,16 +148,16 @@ test('thousands of tensors are served', async (t) => {
 })
 
 test('with the locale C the screens of serve and pull are ASCII', async (t) => {
-  const folder = files(t, { 'größe.bin': Buffer.alloc(3, 'x') })
+  const folder = files(t, { 'größe 😀.bin': Buffer.alloc(3, 'x') })
   const env = { LC_ALL: 'C' }
-  const server = new Running(['serve', join(folder, 'größe.bin')], { env })
+  const server = new Running(['serve', join(folder, 'größe 😀.bin')], { env })
   t.teardown(() => server.child.kill('SIGKILL'))
   const [url] = await server.said(/tcp:\/\/\S+/)
   const { status, stdout, stderr } = await new Running(['pull', url, '-o', join(folder, 'out')], { env }).ended
   t.is(status, 0, stderr)
   t.regex(stdout + stderr + server.stdout, /^[\u0020-\u007e\n]*$/)
-  t.regex(stdout, /gr\\u00f6\\u00dfe\.bin/)
-  t.regex(server.stdout, /gr\\u00f6\\u00dfe\.bin/)
+  t.regex(stdout, /gr\\u00f6\\u00dfe \\u\{1f600\}\.bin/)
+  t.regex(server.stdout, /gr\\u00f6\\u00dfe \\u\{1f600\}\.bin/)
 })
 
 test('--prefix tells files with the same tensors apart, and without it both are named', async (t) => {

@@ -1,6 +1,6 @@
 /** How a command speaks: results on standard output, all else on standard error; in ASCII where the locale has no more. */
 
-import { legible } from './locale.js'
+import { escaped, legible } from './locale.js'
 
 const FALLBACK_COLUMNS = 80
 const FALLBACK_ROWS = 24
@@ -31,10 +31,7 @@ const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\p{Surrogate}\p{Cf}\p{D
 
 /** A text from elsewhere, a region's name say, so that it is one line and does nothing to a terminal. */
 export function harmless(text: string): string {
-  return text.replace(CONTROLS, (one) => {
-    const digits = (one.codePointAt(0) as number).toString(16).padStart(4, '0')
-    return digits.length > 4 ? `\\u{${digits}}` : `\\u${digits}`
-  })
+  return text.replace(CONTROLS, escaped)
 }
 
 /** Where a command writes. */
